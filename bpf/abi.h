@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Every struct and number that crosses between the kernel programs, the native addon and TypeScript.
+ * The TypeScript side (src/nodeproxy/kernel/abi.ts) is checked against this file's BTF by a test.
+ * Addresses: 16 bytes in network order, IPv4 as v4-mapped IPv6 (::ffff:a.b.c.d). Ports: host order.
+ * Change a layout -> raise SLUICE_LAYOUT: maps are pinned per layout version. */
+#ifndef SLUICE_ABI_H
+#define SLUICE_ABI_H
+
+#ifdef __bpf__
+#include <linux/types.h>
+#define SLUICE_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
+#else
+#include <linux/types.h>
+#ifdef __cplusplus
+#define SLUICE_ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type)
+#else
+#define SLUICE_ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
+#endif
+#endif
+
+#define SLUICE_LAYOUT 1
+#define SLUICE_GENERATIONS 4 /* proxy generations that may live side by side */
+
+/* Destination ports the connect hook spreads over. Below every sane ip_local_port_range, so that a
+ * source port can never equal it: such a socket would connect to itself (RFC 9293, simultaneous open). */
+#define SLUICE_SPREAD_FIRST 1
+#define SLUICE_SPREAD_COUNT 1023
+
+struct sluice_addr {
+	__u32 word[4];
+};
+SLUICE_ASSERT_SIZE(struct sluice_addr, 16);
+
+/* A TCP connection as its ACCEPTING side sees it. */
+struct sluice_flow {
+	struct sluice_addr local;
+	struct sluice_addr remote;
+	__u16 local_port;
+	__u16 remote_port;
+};
+SLUICE_ASSERT_SIZE(struct sluice_flow, 36);
+
+enum sluice_pod_flags {
+	SLUICE_POD_ENROLLED = 1,    /* else: known, and not in the mesh */
+	SLUICE_POD_FAIL_CLOSED = 2, /* proxy dead: refuse; else let traffic go direct */
+	SLUICE_POD_ACCEL_AUTO = 4,  /* redirect app -> proxy, non-blocking sockets only */
+	SLUICE_POD_ACCEL_FULL = 8,  /* redirect both ways, pairing allowed */
+};
+
+/* pods_by_netns: netns cookie -> pod; pods_by_addr: address -> pod. Written by the agent alone. */
+struct sluice_pod {
+	__u64 netns_cookie;
+	struct sluice_addr ipv4; /* all zero: the pod has none */
+	struct sluice_addr ipv6;
+	__u32 flags;
+	__u32 pod_id; /* the agent's small number for this pod */
+};
+SLUICE_ASSERT_SIZE(struct sluice_pod, 48);
+
+enum sluice_direction {
+	SLUICE_OUTBOUND = 0,
+	SLUICE_INBOUND = 1,
+};
+
+/* listeners (sockhash): which listener takes the SYNs for this pod address and direction. */
+struct sluice_listener_key {
+	struct sluice_addr addr;
+	__u32 direction;
+};
+SLUICE_ASSERT_SIZE(struct sluice_listener_key, 20);
+
+/* origins: flow -> where the app wanted to go. Written by sockops at TCP_CONNECT_CB, before the SYN leaves;
+ * deleted by sockops when the app's socket closes. */
+struct sluice_origin {
+	__u64 client_cookie; /* socket cookie of the app's socket */
+	__u64 netns_cookie;
+	struct sluice_addr addr;
+	__u16 port;
+	__u16 flags; /* SLUICE_POD_ACCEL_* of the pod at that time, SLUICE_ORIGIN_* */
+	__u32 pod_id;
+};
+SLUICE_ASSERT_SIZE(struct sluice_origin, 40);
+
+/* leg_intents (sk_storage): set by the proxy on its own socket before connect(2). Sockops turns it into a
+ * bypass entry at TCP_CONNECT_CB, when the kernel has chosen the source port (so ports are chosen per
+ * 4-tuple, as in a plain connect, and not per bind). */
+enum sluice_leg_flags {
+	SLUICE_LEG_BYPASS = 1, /* authorised: the target's sk_lookup lets it through to the app */
+	SLUICE_LEG_ACCEL_AUTO = 4,
+	SLUICE_LEG_ACCEL_FULL = 8,
+};
+struct sluice_leg {
+	struct sluice_addr client; /* who the app shall see as its peer */
+	__u16 client_port;
+	__u16 flags;
+	__u32 generation;
+};
+SLUICE_ASSERT_SIZE(struct sluice_leg, 24);
+
+/* bypasses: flow (as the target sees it) -> let it pass, and who the client really is. Written by sockops for
+ * legs of the proxy; deleted at the target's PASSIVE_ESTABLISHED, or when the leg closes. */
+struct sluice_bypass {
+	__u64 leg_cookie;
+	struct sluice_addr client;
+	__u16 client_port;
+	__u16 flags;
+	__u32 generation;
+};
+SLUICE_ASSERT_SIZE(struct sluice_bypass, 32);
+
+/* sock_info: socket cookie -> what sk_msg must know of a socket that is in the mesh, app's or proxy's.
+ * Written by sockops, deleted by sockops on close. The pointer is only ever read by CO-RE, and what is read
+ * is validated by the cookie that the same memory carries. */
+enum sluice_sock_flags {
+	SLUICE_SOCK_APP = 1,         /* an app's socket; else a leg of the proxy */
+	SLUICE_SOCK_TO_PEER = 2,     /* what it sends may be redirected into peer */
+	SLUICE_SOCK_IN_HASH = 4,
+	SLUICE_SOCK_CHECK_FILE = 8,  /* accepted: look at O_NONBLOCK at the first RTT callback */
+	SLUICE_SOCK_PAIRABLE = 16,
+};
+struct sluice_sock {
+	__u64 tcp_sock;    /* kernel address */
+	__u64 peer_cookie; /* app socket <-> proxy leg on the same connection; 0 until known */
+	__u64 netns_cookie;
+	__u32 flags;
+	__u32 pod_id;
+};
+SLUICE_ASSERT_SIZE(struct sluice_sock, 32);
+
+/* pairs: cookie of an app socket -> the app socket at the other end, and the slot of that direction.
+ * Written by the proxy once both ends are known; deleted by sockops on close. */
+struct sluice_pair {
+	__u64 peer_app_cookie;
+	__u32 slot;
+	__u32 generation;
+};
+SLUICE_ASSERT_SIZE(struct sluice_pair, 16);
+
+/* One direction of a pair. User space writes pair_control and only reads pair_stats; the verdict program the
+ * other way round. Both are memory-mapped arrays; a generation uses its own quarter of the slots. */
+struct sluice_pair_control {
+	__u64 want; /* 1: send directly as soon as the order of bytes allows */
+	__u64 busy; /* 1: the proxy may hold bytes of this direction; set with a full barrier before read(2) */
+};
+struct sluice_pair_stats {
+	__u64 direct_bytes;
+	__u64 leg_redirect_bytes;
+	__u64 leg_tcp_bytes;
+	__u64 over_limit; /* sends that went by the leg because the receiver's queue was over the limit */
+	__u64 receiver_queued_bytes; /* last seen sk_rmem_alloc of the receiving app socket */
+	__u64 last_direct_ns;
+};
+SLUICE_ASSERT_SIZE(struct sluice_pair_control, 16);
+SLUICE_ASSERT_SIZE(struct sluice_pair_stats, 48);
+
+/* generations (memory-mapped array of one). A native thread of each proxy generation writes its beat. */
+struct sluice_generations {
+	__u64 beat_ns[SLUICE_GENERATIONS]; /* CLOCK_MONOTONIC; 0: no such generation */
+};
+
+enum sluice_unclassified {
+	SLUICE_UNCLASSIFIED_COUNT = 0,
+	SLUICE_UNCLASSIFIED_REFUSE = 1,
+};
+
+/* settings (array of one). */
+struct sluice_settings {
+	__u64 beat_max_age_ns;    /* older: the proxy is dead */
+	__u64 pair_limit_bytes;   /* receive queue of one app socket, redirected bytes included */
+	__u64 leg_limit_bytes;    /* receive queue of a proxy leg that still takes redirected bytes */
+	__u32 unclassified;       /* enum sluice_unclassified */
+	__u32 acceleration;       /* 0: the kernel's accounting failed the probe, nothing enters the sockhash */
+	__u32 retired;            /* 1: a newer layout intercepts; only serve what exists */
+	__u32 access_events;      /* 1: also report every intercepted connect on the ring */
+};
+SLUICE_ASSERT_SIZE(struct sluice_settings, 40);
+
+/* SEC("syscall") query_queue: how much does this socket hold unread? */
+struct sluice_queue_query {
+	__u64 cookie;
+	__u64 queued_bytes; /* sk_rmem_alloc */
+	__u32 found;
+	__u32 receive_buffer_bytes;
+};
+
+/* events (ring buffer) */
+enum sluice_event_kind {
+	SLUICE_EVENT_TURNED_BLOCKING = 1, /* leave the sockhash */
+	SLUICE_EVENT_SPLICE_USER = 2,     /* splice(2) on a socket that takes redirected bytes */
+	SLUICE_EVENT_UNCLASSIFIED = 3,
+};
+struct sluice_event {
+	__u64 at_ns;
+	__u64 socket_cookie;
+	__u64 netns_cookie;
+	__u64 cgroup_id;
+	__u32 kind;
+	__u32 pid;
+};
+SLUICE_ASSERT_SIZE(struct sluice_event, 40);
+
+/* What happened, one number each, counted per CPU in `counters`. Every return of every program counts one. */
+#define SLUICE_COUNTERS(X)                                                                         \
+	X(CONNECT_REDIRECTED)        /* rewritten towards the proxy */                             \
+	X(CONNECT_NOT_TCP)           /* UDP, SCTP: untouched */                                    \
+	X(CONNECT_NOT_ENROLLED)      /* known pod, not in the mesh */                              \
+	X(CONNECT_UNCLASSIFIED)      /* netns not known yet: let through */                        \
+	X(CONNECT_UNCLASSIFIED_REFUSED)                                                            \
+	X(CONNECT_PROXY_OWN)         /* the proxy's own socket */                                  \
+	X(CONNECT_LOOPBACK)          /* 127.0.0.0/8, ::1 */                                        \
+	X(CONNECT_NO_FAMILY)         /* the pod has no address of this family */                   \
+	X(CONNECT_NOT_ROUTABLE)      /* multicast, link-local, unspecified */                      \
+	X(CONNECT_PROXY_DEAD_DIRECT)                                                               \
+	X(CONNECT_PROXY_DEAD_REFUSED)                                                              \
+	X(CONNECT_NO_LISTENER_DIRECT)                                                              \
+	X(CONNECT_NO_LISTENER_REFUSED)                                                             \
+	X(CONNECT_STORAGE_FULL)      /* socket storage could not be had: direct or refused */      \
+	X(CONNECT_RETIRED)                                                                         \
+	X(ORIGIN_PUBLISHED)                                                                        \
+	X(ORIGIN_MAP_FULL)           /* the connection is reset by sk_lookup */                    \
+	X(ORIGIN_REMOVED)                                                                          \
+	X(BYPASS_PUBLISHED)                                                                        \
+	X(BYPASS_MAP_FULL)           /* the leg is reset by sk_lookup */                           \
+	X(BYPASS_TAKEN)              /* the app's socket learnt its true client */                 \
+	X(BYPASS_REMOVED)                                                                          \
+	X(PEERNAME_ORIGIN)           /* told the app what it asked for */                          \
+	X(PEERNAME_CLIENT)           /* told the app its true client */                            \
+	X(PEERNAME_BY_TUPLE)         /* storage invisible (MPTCP): found by tuple */               \
+	X(PEERNAME_UNTOUCHED)                                                                      \
+	X(LOOKUP_OUTBOUND)           /* SYN steered to the outbound listener */                    \
+	X(LOOKUP_INBOUND)                                                                          \
+	X(LOOKUP_BYPASS)                                                                           \
+	X(LOOKUP_NOT_TCP)                                                                          \
+	X(LOOKUP_NOT_POD)            /* not an address of an enrolled pod */                       \
+	X(LOOKUP_PROBE)              /* the kubelet's */                                           \
+	X(LOOKUP_UNPUBLISHED_DROPPED) /* to itself, without a published tuple: reset */            \
+	X(LOOKUP_PROXY_DEAD_DIRECT)                                                                \
+	X(LOOKUP_PROXY_DEAD_DROPPED)                                                               \
+	X(LOOKUP_NO_LISTENER_DIRECT)                                                               \
+	X(LOOKUP_NO_LISTENER_DROPPED)                                                              \
+	X(LOOKUP_ASSIGN_FAILED)                                                                    \
+	X(HASH_ENTERED)                                                                            \
+	X(HASH_SKIPPED_BLOCKING)                                                                   \
+	X(HASH_SKIPPED_MODE)                                                                       \
+	X(HASH_REFUSED)              /* MPTCP subflow, or the map is full: not accelerated */      \
+	X(HASH_LEFT_BLOCKING)                                                                      \
+	X(SOCK_INFO_FULL)                                                                          \
+	X(VERDICT_PASS)              /* by TCP */                                                  \
+	X(VERDICT_TO_LEG)                                                                          \
+	X(VERDICT_TO_APP)                                                                          \
+	X(VERDICT_DIRECT)                                                                          \
+	X(VERDICT_ORDER)             /* TCP bytes unread at the target: by TCP */                  \
+	X(VERDICT_OVER_LIMIT)                                                                      \
+	X(VERDICT_TARGET_GONE)                                                                     \
+	X(SOCKOPT_ULP_REFUSED)                                                                     \
+	X(SOCKOPT_ZEROCOPY_REFUSED)                                                                \
+	X(SOCKOPT_UNTOUCHED)                                                                       \
+	X(EVENT_LOST)                /* ring buffer full */                                        \
+	X(SPLICE_USER)                                                                             \
+	X(TURNED_BLOCKING)
+
+enum sluice_counter {
+#define SLUICE_X(name) SLUICE_COUNT_##name,
+	SLUICE_COUNTERS(SLUICE_X)
+#undef SLUICE_X
+	SLUICE_COUNTER_COUNT,
+};
+
+#endif

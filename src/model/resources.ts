@@ -1,0 +1,133 @@
+/**
+ * The contract between the operator and the nodes: what Kubernetes says, reduced to what a node needs.
+ * Plain immutable data. It is ready for several clusters, networks and VMs from its first version.
+ */
+
+export type IpAddress = string
+
+/** An address is only unique within its network. */
+export interface NetworkAddress {
+  readonly network: string
+  readonly ip: IpAddress
+}
+
+export interface Locality {
+  readonly region: string
+  readonly zone: string
+  readonly subzone: string
+}
+
+export type Acceleration = 'auto' | 'full' | 'off'
+export type FailureMode = 'open' | 'closed'
+export type TunnelProtocol = 'none' | 'hbone'
+
+/** A pod or VM that can be at either end of a connection. `uid` is cluster/kind/namespace/name. */
+export interface Workload {
+  readonly type: 'workload'
+  readonly uid: string
+  readonly cluster: string
+  readonly namespace: string
+  readonly name: string
+  readonly addresses: readonly NetworkAddress[]
+  readonly node: string
+  readonly hostNetwork: boolean
+  readonly trustDomain: string
+  readonly serviceAccount: string
+  readonly locality: Locality
+  readonly tunnel: TunnelProtocol
+  readonly enrolled: boolean
+  readonly ready: boolean
+  /** For telemetry: the owning Deployment (or the like), canonical name and revision, app, version. */
+  readonly owner: string
+  readonly ownerKind: string
+  readonly canonicalName: string
+  readonly canonicalRevision: string
+  readonly app: string
+  readonly version: string
+}
+
+export interface ServicePort {
+  readonly name: string
+  readonly port: number
+  /** 'tcp' here; from appProtocol or the port-name prefix. */
+  readonly appProtocol: string
+}
+
+/** One address behind a service, with the target port of every service port it serves. */
+export interface Endpoint {
+  readonly workload: string
+  readonly address: NetworkAddress
+  /** Service port -> port on the endpoint. A service port that is not here is not served. */
+  readonly ports: Readonly<Record<number, number>>
+  readonly node: string
+  readonly zone: string
+  readonly ready: boolean
+  readonly serving: boolean
+  readonly terminating: boolean
+  /** EndpointSlice hints; empty: for all zones. */
+  readonly zoneHints: readonly string[]
+  readonly nodeHints: readonly string[]
+}
+
+/** `key` is namespace/hostname. */
+export interface Service {
+  readonly type: 'service'
+  readonly key: string
+  readonly namespace: string
+  readonly name: string
+  readonly hostname: string
+  /** ClusterIPs, externalIPs and load balancer addresses; none for a headless service. */
+  readonly addresses: readonly NetworkAddress[]
+  readonly ports: readonly ServicePort[]
+  readonly endpoints: readonly Endpoint[]
+  /** Seconds; 0: no affinity. */
+  readonly clientIpAffinitySeconds: number
+  readonly internalTrafficPolicy: 'cluster' | 'local'
+  readonly externalTrafficPolicy: 'cluster' | 'local'
+  readonly publishNotReadyAddresses: boolean
+  readonly trafficDistribution: '' | 'preferSameZone' | 'preferSameNode'
+}
+
+/** What a node does with one of its own pods. `uid` is Kubernetes' pod uid, which names its cgroup. */
+export interface PodEnrolment {
+  readonly type: 'enrolment'
+  readonly uid: string
+  readonly namespace: string
+  readonly name: string
+  readonly node: string
+  readonly workload: string
+  readonly addresses: readonly IpAddress[]
+  readonly enrolled: boolean
+  /** Why it is not, in words: 'not annotated', 'opted out', 'hostNetwork', … Empty when it is. */
+  readonly reason: string
+  readonly acceleration: Acceleration
+  readonly failureMode: FailureMode
+}
+
+/** Mesh-wide settings; one object. */
+export interface MeshSettings {
+  readonly type: 'settings'
+  readonly cluster: string
+  readonly network: string
+  readonly trustDomain: string
+  /** Pods that connect before they are known: counted, or refused. */
+  readonly unclassified: 'count' | 'refuse'
+  /** Destinations that nobody knows: let through, or refused. */
+  readonly outside: 'allow' | 'refuse'
+  readonly acceleration: Acceleration
+  readonly failureMode: FailureMode
+}
+
+export type Resource = Workload | Service | PodEnrolment | MeshSettings
+
+/** `settings`, `enrolment/<uid>`, `workload/<uid>`, `service/<key>`: unique over all types. */
+export function resourceName(resource: Resource): string {
+  switch (resource.type) {
+    case 'settings':
+      return 'settings'
+    case 'service':
+      return `service/${resource.key}`
+    default:
+      return `${resource.type}/${resource.uid}`
+  }
+}

@@ -1,0 +1,119 @@
+import { createRequire } from 'node:module'
+
+/**
+ * What the addon (native/addon.cc) offers, typed. Mechanism only: no policy behind any of these. Every
+ * function throws an Error whose message names the operation, the subject and the errno text, with `code`
+ * (for example 'ENOENT') and `errno`; those that may fail for reasons the caller decides on return a
+ * negative errno instead and say so here. File descriptors are plain numbers and belong to the caller.
+ */
+export interface Native {
+  // bpf: programs, maps, links
+  /** Opens and loads one object file. Maps named in `reuse` are taken from those descriptors. */
+  bpfLoad(path: string, options: BpfLoadOptions): BpfObject
+  bpfPin(fd: number, path: string): void
+  /** The descriptor of a pinned map, program or link; -ENOENT when there is none. */
+  bpfGetPinned(path: string): number
+  bpfLinkCreate(progFd: number, targetFd: number, attachType: number): number
+  bpfLinkUpdate(linkFd: number, progFd: number): void
+  bpfLinkDetach(linkFd: number): void
+  /** prog_attach, for sockmaps (there is no link for them before 6.10). */
+  bpfProgAttach(progFd: number, targetFd: number, attachType: number): void
+  /** Tracepoint by category and name; -ENOENT where this kernel does not have it. */
+  bpfAttachTracepoint(progFd: number, category: string, name: string): number
+  bpfProgRun(progFd: number, context: Uint8Array): number
+  bpfMapInfo(fd: number): BpfMapInfo
+  /** Both: 0 or a negative errno. `value` is filled in place. */
+  bpfMapLookup(fd: number, key: Uint8Array, value: Uint8Array): number
+  bpfMapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number
+  bpfMapDelete(fd: number, key: Uint8Array): number
+  /** All entries, key after value, in one copy: batched where the kernel can. */
+  bpfMapDump(fd: number): { keys: Uint8Array; values: Uint8Array; count: number }
+  /** Maps an array created with BPF_F_MMAPABLE. The memory lives until the ArrayBuffer is collected. */
+  bpfMapMmap(fd: number): ArrayBuffer
+  bpfRingConsumer(fd: number, onRecord: (record: Uint8Array) => void): { close(): void }
+
+  // sockets in other network namespaces, on a native thread
+  /** Listens on loopback, port 0, inside the namespace; family 4 or 6. */
+  netnsListen(netnsFd: number, family: 4 | 6, backlog: number): Promise<number>
+  netnsInspect(netnsFd: number): Promise<NetnsFacts>
+  /** Opens a namespace file without following it into another mount: an O_CLOEXEC descriptor. */
+  netnsOpen(path: string): number
+  socketCookie(fd: number): bigint
+  closeFd(fd: number): void
+
+  // unix sockets with descriptors, for the keeper
+  unixConnect(path: string): number
+  unixSend(fd: number, message: Uint8Array, fds: readonly number[]): number
+  /** Undefined when there is nothing to read; an empty message is the end of the stream. */
+  unixReceive(fd: number, maxBytes: number, maxFds: number): { message: Uint8Array; fds: number[] } | undefined
+
+  // heartbeat: a thread that writes CLOCK_MONOTONIC into the generations map
+  heartbeatStart(generationsMapFd: number, generation: number, periodMs: number): { stop(): void }
+
+  reactorCreate(options: ReactorOptions, onEvents: () => void): Reactor
+  clockMonotonicNs(): bigint
+}
+
+export interface BpfLoadOptions {
+  /** Map name -> descriptor to use in place of a new map. */
+  reuse?: Readonly<Record<string, number>>
+  /** Map name -> max_entries. */
+  maxEntries?: Readonly<Record<string, number>>
+  /** Programs that are not to be loaded (features that the kernel lacks). */
+  skip?: readonly string[]
+}
+
+export interface BpfObject {
+  readonly maps: Readonly<Record<string, number>>
+  readonly programs: Readonly<Record<string, number>>
+  close(): void
+}
+
+export interface BpfMapInfo {
+  readonly type: number
+  readonly id: number
+  readonly keySize: number
+  readonly valueSize: number
+  readonly maxEntries: number
+  readonly flags: number
+}
+
+export interface NetnsFacts {
+  readonly cookie: bigint
+  readonly addresses: readonly string[]
+  readonly localPortRange: readonly [number, number]
+}
+
+export interface ReactorOptions {
+  readonly events: ArrayBuffer
+  readonly commands: ArrayBuffer
+  readonly slab: ArrayBuffer
+  readonly maxConnections: number
+  /** Kernel maps that the data path itself reads and writes; -1 where it runs without BPF. */
+  readonly originsMapFd: number
+  readonly legIntentsMapFd: number
+  readonly sockInfoMapFd: number
+  readonly pairsMapFd: number
+  readonly pairControlMapFd: number
+  readonly pairStatsMapFd: number
+  readonly queueQueryProgFd: number
+  readonly generation: number
+  readonly pairLimitBytes: number
+}
+
+export interface Reactor {
+  /** Runs what stands in the command ring now; else it runs before the loop sleeps next. */
+  flush(): void
+  /** Counters for metrics: turns, accepted, open connections, buffered bytes, busy microseconds, … */
+  stats(): Readonly<Record<string, number>>
+  /** Hands the descriptors of a paired connection to the caller, for the keeper. */
+  pairedFds(conn: number): readonly [number, number] | undefined
+  close(): void
+}
+
+const require = createRequire(import.meta.url)
+
+/** Loads the addon that `npm run build` made. */
+export function loadNative(): Native {
+  return require('../../build/Release/sluice.node') as Native
+}

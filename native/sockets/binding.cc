@@ -1,0 +1,161 @@
+// netnsCreate and the socket calls.
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/args.h"
+#include "sockets/register.h"
+#include "sockets/sockets.h"
+
+namespace sluice {
+namespace {
+
+Napi::Value Result(const Napi::CallbackInfo& info, int64_t result) {
+  return Napi::Number::New(info.Env(), static_cast<double>(result < 0 ? -errno : result));
+}
+
+// Reads address and port at two arguments; throws and returns false when they are none.
+bool ReadEndpoint(Args& args, const Napi::CallbackInfo& info, size_t index, sockaddr_storage* out,
+                  socklen_t* size) {
+  const Endpoint endpoint = {args.String(index), static_cast<uint16_t>(args.Int(index + 1))};
+  if (!args.ok()) return false;
+  if (ToSockaddr(endpoint, out, size)) return true;
+  ThrowErrno(info.Env(), EINVAL, "'" + endpoint.address + "' is not an address");
+  return false;
+}
+
+Napi::Value Create(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArray()) {
+    Napi::TypeError::New(env, "netnsCreate: argument 1 must be an array of addresses")
+        .ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  std::vector<std::string> addresses;
+  const auto list = info[0].As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    addresses.push_back(list.Get(i).ToString().Utf8Value());
+  }
+  std::string step;
+  const int netns = CreateNamespace(addresses, &step);
+  if (netns >= 0) return Napi::Number::New(env, netns);
+  return ThrowErrno(env, -netns, "cannot make a network namespace: " + step);
+}
+
+Napi::Value Open(const Napi::CallbackInfo& info) {
+  Args args(info, "socketOpen");
+  const int netns_fd = args.Fd(0);
+  const int family = args.Int(1);
+  const int protocol = args.Int(2);
+  if (!args.ok()) return info.Env().Undefined();
+  const int fd = OpenSocket(netns_fd, family == 6 ? AF_INET6 : AF_INET, protocol);
+  return Napi::Number::New(info.Env(), fd);
+}
+
+Napi::Value Bind(const Napi::CallbackInfo& info) {
+  Args args(info, "socketBind");
+  const int fd = args.Fd(0);
+  sockaddr_storage to;
+  socklen_t size = 0;
+  if (!ReadEndpoint(args, info, 1, &to, &size)) return info.Env().Undefined();
+  return Result(info, bind(fd, reinterpret_cast<sockaddr*>(&to), size));
+}
+
+Napi::Value Listen(const Napi::CallbackInfo& info) {
+  Args args(info, "socketListen");
+  const int fd = args.Fd(0);
+  const int backlog = args.Int(1);
+  if (!args.ok()) return info.Env().Undefined();
+  return Result(info, listen(fd, backlog));
+}
+
+Napi::Value Connect(const Napi::CallbackInfo& info) {
+  Args args(info, "socketConnect");
+  const int fd = args.Fd(0);
+  sockaddr_storage to;
+  socklen_t size = 0;
+  if (!ReadEndpoint(args, info, 1, &to, &size)) return info.Env().Undefined();
+  return Result(info, connect(fd, reinterpret_cast<sockaddr*>(&to), size));
+}
+
+Napi::Value Accept(const Napi::CallbackInfo& info) {
+  Args args(info, "socketAccept");
+  const int fd = args.Fd(0);
+  if (!args.ok()) return info.Env().Undefined();
+  return Result(info, accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+using NameCall = int (*)(int, sockaddr*, socklen_t*);
+
+Napi::Value NameBy(NameCall call, const char* function, const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Args args(info, function);
+  const int fd = args.Fd(0);
+  if (!args.ok()) return env.Undefined();
+  sockaddr_storage name = {};
+  socklen_t size = sizeof(name);
+  Endpoint endpoint;
+  if (call(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+    return ThrowErrno(env, errno, std::string(function) + " of descriptor " + std::to_string(fd));
+  }
+  if (!FromSockaddr(name, &endpoint)) {
+    return ThrowErrno(env, EAFNOSUPPORT, std::string(function) + " of descriptor " + std::to_string(fd));
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("address", Napi::String::New(env, endpoint.address));
+  object.Set("port", Napi::Number::New(env, endpoint.port));
+  return object;
+}
+
+Napi::Value LocalName(const Napi::CallbackInfo& info) {
+  return NameBy(getsockname, "socketLocal", info);
+}
+
+Napi::Value PeerName(const Napi::CallbackInfo& info) {
+  return NameBy(getpeername, "socketPeer", info);
+}
+
+Napi::Value Send(const Napi::CallbackInfo& info) {
+  Args args(info, "socketSend");
+  const int fd = args.Fd(0);
+  const Bytes bytes = args.Uint8Array(1);
+  if (!args.ok()) return info.Env().Undefined();
+  return Result(info, send(fd, bytes.data, bytes.size, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+Napi::Value Receive(const Napi::CallbackInfo& info) {
+  Args args(info, "socketReceive");
+  const int fd = args.Fd(0);
+  const Bytes bytes = args.Uint8Array(1);
+  if (!args.ok()) return info.Env().Undefined();
+  return Result(info, recv(fd, bytes.data, bytes.size, MSG_DONTWAIT));
+}
+
+Napi::Value SetOption(const Napi::CallbackInfo& info) {
+  Args args(info, "socketSetOption");
+  const int fd = args.Fd(0);
+  const int level = args.Int(1);
+  const int option = args.Int(2);
+  const Bytes value = args.Uint8Array(3);
+  if (!args.ok()) return info.Env().Undefined();
+  return Result(info, setsockopt(fd, level, option, value.data, static_cast<socklen_t>(value.size)));
+}
+
+}  // namespace
+
+void RegisterSockets(Napi::Env env, Napi::Object exports) {
+  exports.Set("netnsCreate", Napi::Function::New(env, Create, "netnsCreate"));
+  exports.Set("socketOpen", Napi::Function::New(env, Open, "socketOpen"));
+  exports.Set("socketBind", Napi::Function::New(env, Bind, "socketBind"));
+  exports.Set("socketListen", Napi::Function::New(env, Listen, "socketListen"));
+  exports.Set("socketConnect", Napi::Function::New(env, Connect, "socketConnect"));
+  exports.Set("socketAccept", Napi::Function::New(env, Accept, "socketAccept"));
+  exports.Set("socketLocal", Napi::Function::New(env, LocalName, "socketLocal"));
+  exports.Set("socketPeer", Napi::Function::New(env, PeerName, "socketPeer"));
+  exports.Set("socketSend", Napi::Function::New(env, Send, "socketSend"));
+  exports.Set("socketReceive", Napi::Function::New(env, Receive, "socketReceive"));
+  exports.Set("socketSetOption", Napi::Function::New(env, SetOption, "socketSetOption"));
+}
+
+}  // namespace sluice

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import type { NativeSockets } from './native-sockets.ts'
 
 /**
  * What the addon (native/addon.cc) offers, typed. Mechanism only: no policy behind any of these. Every
@@ -6,9 +7,12 @@ import { createRequire } from 'node:module'
  * (for example 'ENOENT') and `errno`; those that may fail for reasons the caller decides on return a
  * negative errno instead and say so here. File descriptors are plain numbers and belong to the caller.
  */
-export interface Native {
+export interface Native extends NativeSockets {
   // bpf: programs, maps, links
-  /** Opens and loads one object file. Maps named in `reuse` are taken from those descriptors. */
+  /**
+   * Opens and loads one object file: all of it or nothing. Throws a BpfLoadError. Descriptors in the result
+   * stay the object's: close() closes them (the kernel keeps what is pinned or linked).
+   */
   bpfLoad(path: string, options: BpfLoadOptions): BpfObject
   bpfPin(fd: number, path: string): void
   /** The descriptor of a pinned map, program or link; -ENOENT when there is none. */
@@ -18,15 +22,25 @@ export interface Native {
   bpfLinkDetach(linkFd: number): void
   /** prog_attach, for sockmaps (there is no link for them before 6.10). */
   bpfProgAttach(progFd: number, targetFd: number, attachType: number): void
+  bpfProgDetach(progFd: number, targetFd: number, attachType: number): void
   /** Tracepoint by category and name; -ENOENT where this kernel does not have it. */
   bpfAttachTracepoint(progFd: number, category: string, name: string): number
+  /**
+   * Runs a program once (SEC("syscall") and others that need a context alone) and gives what it returned,
+   * as a signed number. `context` is filled in place with what the program left there.
+   */
   bpfProgRun(progFd: number, context: Uint8Array): number
   bpfMapInfo(fd: number): BpfMapInfo
-  /** Both: 0 or a negative errno. `value` is filled in place. */
+  /**
+   * All: 0 or a negative errno. `value` is filled in place and has exactly `copiedValueSize` bytes: for
+   * per-CPU maps the values of all possible CPUs, each rounded up to 8 bytes. Throws on other sizes.
+   */
   bpfMapLookup(fd: number, key: Uint8Array, value: Uint8Array): number
   bpfMapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number
   bpfMapDelete(fd: number, key: Uint8Array): number
-  /** All entries, key after value, in one copy: batched where the kernel can. */
+  /** `count` keys one after the other, as their values; not atomic: stops at the first error. */
+  bpfMapUpdateBatch(fd: number, keys: Uint8Array, values: Uint8Array, count: number): number
+  /** All entries, keys and values one after the other, in one copy: batched where the kernel can. */
   bpfMapDump(fd: number): { keys: Uint8Array; values: Uint8Array; count: number }
   /** Maps an array created with BPF_F_MMAPABLE. The memory lives until the ArrayBuffer is collected. */
   bpfMapMmap(fd: number): ArrayBuffer
@@ -55,12 +69,22 @@ export interface Native {
 }
 
 export interface BpfLoadOptions {
-  /** Map name -> descriptor to use in place of a new map. */
+  /** Map name -> descriptor to use in place of a new map. Names that the file does not have are ignored. */
   reuse?: Readonly<Record<string, number>>
-  /** Map name -> max_entries. */
+  /** Map name -> max_entries. A reused map keeps its own. */
   maxEntries?: Readonly<Record<string, number>>
   /** Programs that are not to be loaded (features that the kernel lacks). */
   skip?: readonly string[]
+}
+
+/** What bpfLoad throws, beyond `message`, which ends with the verifier's last lines. */
+export interface BpfLoadError extends Error {
+  readonly code: string
+  readonly errno: number
+  /** The program that the verifier rejected; empty when it was something else. */
+  readonly program: string
+  /** Everything that libbpf and the verifier said. */
+  readonly log: string
 }
 
 export interface BpfObject {
@@ -74,6 +98,8 @@ export interface BpfMapInfo {
   readonly id: number
   readonly keySize: number
   readonly valueSize: number
+  /** Bytes that one lookup copies: differs from `valueSize` for per-CPU maps. */
+  readonly copiedValueSize: number
   readonly maxEntries: number
   readonly flags: number
 }

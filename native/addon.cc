@@ -1,0 +1,22 @@
+// What the addon exports; src/nodeproxy/native.ts says what each does.
+#include <napi.h>
+
+#include "base/descriptors.h"
+#include "bpf/register.h"
+#include "sockets/register.h"
+
+namespace sluice {
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  RegisterBpfObjects(env, exports);
+  RegisterBpfLinks(env, exports);
+  RegisterBpfMaps(env, exports);
+  RegisterBpfRing(env, exports);
+  RegisterDescriptors(env, exports);
+  RegisterSockets(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(sluice, Init)
+
+}  // namespace sluice

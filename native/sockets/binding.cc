@@ -1,5 +1,7 @@
 // netnsCreate and the socket calls.
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -142,6 +144,32 @@ Napi::Value SetOption(const Napi::CallbackInfo& info) {
   return Result(info, setsockopt(fd, level, option, value.data, static_cast<socklen_t>(value.size)));
 }
 
+// Both ways in which programs do it; the tracepoints that watch for it tell them apart.
+Napi::Value SetBlocking(const Napi::CallbackInfo& info) {
+  Args args(info, "socketSetBlocking");
+  const int fd = args.Fd(0);
+  const bool blocking = args.Bool(1);
+  const std::string call = args.String(2);
+  if (!args.ok()) return info.Env().Undefined();
+  if (call == "ioctl") {
+    int non_blocking = blocking ? 0 : 1;
+    return Result(info, ioctl(fd, FIONBIO, &non_blocking));
+  }
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return Result(info, flags);
+  return Result(info, fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK));
+}
+
+Napi::Value Splice(const Napi::CallbackInfo& info) {
+  Args args(info, "socketSplice");
+  const int from = args.Fd(0);
+  const int to = args.Fd(1);
+  const int bytes = args.Int(2);
+  if (!args.ok()) return info.Env().Undefined();
+  const auto size = static_cast<size_t>(bytes);
+  return Result(info, splice(from, nullptr, to, nullptr, size, SPLICE_F_NONBLOCK));
+}
+
 }  // namespace
 
 void RegisterSockets(Napi::Env env, Napi::Object exports) {
@@ -156,6 +184,8 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("socketSend", Napi::Function::New(env, Send, "socketSend"));
   exports.Set("socketReceive", Napi::Function::New(env, Receive, "socketReceive"));
   exports.Set("socketSetOption", Napi::Function::New(env, SetOption, "socketSetOption"));
+  exports.Set("socketSetBlocking", Napi::Function::New(env, SetBlocking, "socketSetBlocking"));
+  exports.Set("socketSplice", Napi::Function::New(env, Splice, "socketSplice"));
 }
 
 }  // namespace sluice

@@ -22,6 +22,9 @@ export interface NativeSockets {
   /** Bytes received into `buffer`; 0 at the end of the stream. */
   socketReceive(fd: number, buffer: Uint8Array): number
   socketSetOption(fd: number, level: number, option: number, value: Uint8Array): number
+  socketSetBlocking(fd: number, blocking: boolean, call: 'fcntl' | 'ioctl'): number
+  /** splice(2) without waiting; one of the two must be a pipe, or it gives -EINVAL. */
+  socketSplice(fromFd: number, toFd: number, bytes: number): number
 }
 
 export interface SocketEndpoint {

@@ -2,10 +2,14 @@
 // slab, all in memory that TypeScript allocates. src/nodeproxy/io/protocol.ts is the other half; a test
 // compares the two files number by number.
 //
-// Ring: words[0] = head (consumer), words[1] = tail (producer), both counted in words since the start and
-// never wrapped; words[2] = capacity in words (a power of two), words[3] = records dropped (always 0: a
-// full event ring makes the reactor stop reading sockets, it never drops). Records start at words[8].
-// Record: word 0 = type | length in words << 8. A record never wraps: a PAD record fills the end.
+// Ring: words[0] = head (consumer), words[1] = tail (producer), both counted in words since the start,
+// modulo 2^32 and not modulo the capacity; words[2] = capacity in words (a power of two), words[3] = records
+// dropped (always 0: a full event ring makes the reactor stop reading sockets, it never drops). Records start
+// at words[8]. Both sides run on the same thread, so nothing here is atomic.
+// Record: word 0 = type | length in words << 8, the length counts word 0 too. A record never wraps: a PAD
+// record fills the end. A record of an unknown type or a wrong length is skipped and counted.
+//
+// Every kEventAccept is followed by exactly one kEventDone for that id, whatever happens in between.
 //
 // Ids are int32 = slot | generation << 20; a stale id is answered by nothing. A connection id names an
 // accepted or outgoing TCP connection, a stream id one request on it (for TCP: the same number).
@@ -27,13 +31,14 @@ enum Event : int {
   // conn, attempt, errno, connect microseconds
   kEventConnectFailed = 3,
   // conn, reason, errno, received bytes from client (2), sent to client (2), microseconds (2),
-  // directly paired bytes client to server (2), server to client (2), first byte microseconds
+  // directly paired bytes client to server (2), server to client (2),
+  // microseconds from accept to the server's first byte (-1: none came through here)
   kEventDone = 4,
   // timer id
   kEventTimer = 5,
-  // listener, reason, refused connections since the last one
+  // listener, reason, refused connections since the last one, errno
   kEventListenerPaused = 6,
-  // conn, slot client to server, slot server to client
+  // conn, slot client to server, slot server to client, errno (0: paired; else it goes on through the proxy)
   kEventPaired = 7,
   // netns, family, errno: no socket could be made in that namespace
   kEventNetnsFailed = 8,
@@ -58,7 +63,8 @@ enum Event : int {
 
 enum Command : int {
   kCommandPad = 0,
-  // listener, fd, pod, netns, direction, max connections, max buffered bytes
+  // listener, fd (the reactor keeps its own duplicate), pod, netns, direction, max connections, max buffered
+  // bytes. The limits are the pod's, in this reactor; 0: none
   kCommandListen = 1,
   // listener: stop accepting (connections go on)
   kCommandUnlisten = 2,
@@ -67,9 +73,10 @@ enum Command : int {
   // netns
   kCommandNetnsRemove = 4,
   // conn, attempt, netns, flags, source[4], destination[4], destination port, timeout ms,
-  // client[4], client port, leg flags: connects, then forwards both ways
+  // client[4], client port, leg flags: connects, then forwards both ways. flags: 0. A source of all zero
+  // is not bound. May be sent again after kEventConnectFailed.
   kCommandConnect = 5,
-  // conn, how (kCloseReset, kCloseFin)
+  // conn, how (kCloseReset, kCloseFin, kCloseAdopted)
   kCommandClose = 6,
   // conn, slot client to server, slot server to client
   kCommandPair = 7,
@@ -98,8 +105,13 @@ enum Command : int {
   kCommandTrailersOut = 22,
 };
 
+enum Direction : int {
+  kDirectionOutbound = 0,
+  kDirectionInbound = 1,
+};
+
 enum AcceptFlags : int {
-  kAcceptOriginFound = 1,  // outbound: the published tuple was there
+  kAcceptOriginFound = 1,  // outbound: the published tuple was there; else DONE (unpublished) follows
   kAcceptIpv6 = 2,
 };
 
@@ -119,6 +131,15 @@ enum DoneReason : int {
 enum CloseHow : int {
   kCloseReset = 0,
   kCloseFin = 1,
+  kCloseAdopted = 2,  // only drops our descriptors: the keeper's duplicates carry the paired connection on
+};
+
+enum ListenerReason : int {
+  kListenerResumed = 0,        // accepts again
+  kListenerNoDescriptors = 1,  // EMFILE, ENFILE or no kernel memory: tried again by itself
+  kListenerPodLimit = 2,       // still accepting: those over the pod's limit were reset
+  kListenerTableFull = 3,      // still accepting: those over the reactor's limit were reset
+  kListenerFailed = 4,         // not a usable listener (errno says why)
 };
 
 }  // namespace sluice

@@ -45,6 +45,11 @@ export const Command = {
   trailersOut: 22,
 } as const
 
+export const Direction = {
+  outbound: 0,
+  inbound: 1,
+} as const
+
 export const AcceptFlags = {
   originFound: 1,
   ipv6: 2,
@@ -66,4 +71,13 @@ export const DoneReason = {
 export const CloseHow = {
   reset: 0,
   fin: 1,
+  adopted: 2,
+} as const
+
+export const ListenerReason = {
+  resumed: 0,
+  noDescriptors: 1,
+  podLimit: 2,
+  tableFull: 3,
+  failed: 4,
 } as const

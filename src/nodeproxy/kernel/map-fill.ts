@@ -1,0 +1,5 @@
+export interface MapFill {
+  readonly map: string
+  readonly entries: number
+  readonly maxEntries: number
+}

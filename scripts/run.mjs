@@ -27,7 +27,12 @@ const entries = {
 function runEntry(entry, args) {
   const child = spawn(lockedNode(), [join(root, entry), ...args], { stdio: 'inherit' })
   const onTerminal = process.stdin.isTTY === true
-  for (const signal of /** @type {NodeJS.Signals[]} */ (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'])) {
+  for (const signal of /** @type {NodeJS.Signals[]} */ ([
+    'SIGINT',
+    'SIGTERM',
+    'SIGHUP',
+    'SIGQUIT',
+  ])) {
     const fromTerminal = onTerminal && (signal === 'SIGINT' || signal === 'SIGQUIT')
     process.on(signal, () => fromTerminal || child.kill(signal))
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { root, SetupError, say } from './say.mjs'
 import { filesUnder, fingerprint, readStamp, writeStamp } from './stamp.mjs'
@@ -31,13 +31,9 @@ function compile(source, object) {
   const machine = machines[/** @type {keyof typeof machines} */ (process.arch)]
   mkdirSync(join(root, 'build/bpf'), { recursive: true })
   const aside = `${object}.new`
-  run('clang-19', [
-    ...['-O2', '-g', '-target', 'bpf', '-mcpu=v3', '-std=gnu11'],
-    ...['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter'],
-    `-D__TARGET_ARCH_${machine.target}`,
-    ...['-I', 'bpf', '-idirafter', `/usr/include/${machine.multiarch}`],
-    ...['-c', source, '-o', aside],
-  ])
+  const flags = `-O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter
+    -D__TARGET_ARCH_${machine.target} -I bpf -idirafter /usr/include/${machine.multiarch}`
+  run('clang-19', [...flags.split(/\s+/), '-c', source, '-o', aside])
   run('llvm-strip-19', ['-g', aside])
   // One rename, so that a process that loads objects now never sees half of one.
   renameSync(join(root, aside), join(root, object))
@@ -50,7 +46,9 @@ function compile(source, object) {
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
   if (error !== undefined) {
-    throw new SetupError(`${command} cannot be run (${error.message}): run \`scripts/setup\` as root`)
+    throw new SetupError(
+      `${command} cannot be run (${error.message}): run \`scripts/setup\` as root`,
+    )
   }
   if (status !== 0) throw new SetupError(`${command} failed with status ${status}: see above`)
 }

@@ -34,7 +34,9 @@ const lockBusy = 75
 export function prepare(work) {
   const major = Number(process.versions.node.split('.')[0])
   if (major < oldestNode) {
-    throw new SetupError(`Node ${process.versions.node} is too old to start with: install ${oldestNode} or newer`)
+    throw new SetupError(
+      `Node ${process.versions.node} is too old to start with: install ${oldestNode} or newer`,
+    )
   }
   const need = needs[work]
   if (need === undefined) {

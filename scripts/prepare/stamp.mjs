@@ -12,7 +12,10 @@ import { root } from './say.mjs'
 export function fingerprint(paths, endings) {
   const hash = createHash('sha256')
   for (const file of paths.flatMap((path) => filesUnder(path, endings)).sort()) {
-    hash.update(`${file}\0`).update(readFileSync(join(root, file))).update('\0')
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(root, file)))
+      .update('\0')
   }
   return hash.digest('hex')
 }

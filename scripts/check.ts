@@ -1,0 +1,49 @@
+// Everything that can be said of the code without running it: `npm run check`.
+//   npm run check -- PATHS         format and lint of these only
+//   npm run check -- --fix PATHS   and repairs them (whole tree when no path is given)
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { root, runTool } from './tools.ts'
+
+interface Step {
+  readonly what: string
+  readonly run: () => number
+}
+
+/** Fast ones first; each runs whatever the others found. */
+function stepsFor(paths: readonly string[], fix: boolean): readonly Step[] {
+  const where = paths.length === 0 ? ['.'] : paths
+  const format = fix ? ['format', '--write'] : ['format']
+  const some: readonly Step[] = [
+    { what: 'format (Biome)', run: () => runTool('biome', [...format, ...where]) },
+    {
+      what: 'rules, with types, and imports (oxlint)',
+      run: () => runTool('oxlint', [...(fix ? ['--fix'] : []), ...where]),
+    },
+  ]
+  if (paths.length > 0) return some
+  return [
+    ...some,
+    { what: 'types (tsc)', run: () => runTool('tsc', ['--noEmit']) },
+    { what: 'dead code and dependencies (knip)', run: () => runTool('knip', ['--no-progress']) },
+    { what: 'sizes and words (test/unit/tidy.test.ts)', run: tidy },
+  ]
+}
+
+function tidy(): number {
+  const args = ['--test', '--test-reporter=dot', join(root, 'test/unit/tidy.test.ts')]
+  return spawnSync(process.execPath, args, { stdio: 'inherit' }).status ?? 1
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { fix: { type: 'boolean', default: false } },
+})
+const failed = stepsFor(positionals, values.fix).filter(({ what, run }) => {
+  process.stdout.write(`check: ${what}\n`)
+  return run() !== 0
+})
+for (const { what } of failed) process.stdout.write(`check: failed: ${what}\n`)
+if (failed.length === 0) process.stdout.write('check: all is well\n')
+process.exitCode = failed.length === 0 ? 0 : 1

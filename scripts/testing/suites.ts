@@ -1,0 +1,95 @@
+import { accessSync, constants, existsSync, globSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { root } from '../tools.ts'
+
+/** A group of test files that run the same way. */
+export interface Suite {
+  readonly name: string
+  /** Relative to the project. */
+  readonly glob: string
+  /** Test files at once. Those that touch the kernel run alone: they watch its counters. */
+  readonly concurrency: number
+  /** A file that takes longer has hung. */
+  readonly fileTimeoutMs: number
+  /** What this machine lacks to run it, with the fix; empty when nothing. */
+  readonly missing: () => readonly string[]
+}
+
+const minuteMs = 60_000
+const nothing = (): readonly string[] => []
+
+export const suites: readonly Suite[] = [
+  {
+    name: 'unit',
+    glob: 'test/unit/**/*.test.ts',
+    concurrency: availableParallelism(),
+    fileTimeoutMs: 5 * minuteMs,
+    missing: nothing,
+  },
+  {
+    name: 'native',
+    glob: 'test/native/**/*.test.ts',
+    concurrency: 1,
+    fileTimeoutMs: 15 * minuteMs,
+    missing: nothing,
+  },
+  {
+    name: 'kernel',
+    glob: 'test/kernel/**/*.test.ts',
+    concurrency: 1,
+    fileTimeoutMs: 10 * minuteMs,
+    missing: missingForBpf,
+  },
+  {
+    name: 'lab',
+    glob: 'test/lab/**/*.test.ts',
+    concurrency: 1,
+    fileTimeoutMs: 20 * minuteMs,
+    missing: missingForBpf,
+  },
+  {
+    name: 'kernels',
+    glob: 'test/kernels/**/*.test.ts',
+    concurrency: 1,
+    fileTimeoutMs: 40 * minuteMs,
+    missing: missingForGuests,
+  },
+]
+
+/** The test files of a suite, sorted, absolute. */
+export function filesOf(suite: Suite): readonly string[] {
+  return globSync(suite.glob, { cwd: root })
+    .map((file) => join(root, file))
+    .sort()
+}
+
+function missingForBpf(): readonly string[] {
+  const lacks: string[] = []
+  if (process.getuid?.() !== 0) lacks.push('root: run it as root (BPF and network namespaces)')
+  if (!existsSync('/sys/kernel/btf/vmlinux')) {
+    lacks.push('BTF of the kernel: boot a kernel with CONFIG_DEBUG_INFO_BTF (6.1 or newer)')
+  }
+  if (!readFileSync('/proc/self/mountinfo', 'utf8').includes(' - cgroup2 ')) {
+    lacks.push('cgroup v2: mount -t cgroup2 none /sys/fs/cgroup/unified')
+  }
+  if (!existsSync(join(root, 'build/Release/sluice.node'))) {
+    lacks.push('the addon: run `scripts/setup test`')
+  }
+  return lacks
+}
+
+function missingForGuests(): readonly string[] {
+  const folders = (process.env.PATH ?? '').split(':')
+  const found = folders.some((folder) => isExecutable(join(folder, 'qemu-system-x86_64')))
+  return found ? [] : ['qemu-system-x86_64: run `scripts/setup test`']
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,76 @@
+import { type Affinity, rendezvous } from './affinity.ts'
+import type { Health } from './health.ts'
+import { leastRequestPicker, type Picker, type Random } from './picker.ts'
+import type { Target } from './target.ts'
+
+/** What a worker keeps for all its balancers. It has one owner, the worker's thread. */
+export interface BalanceState {
+  readonly inFlight: Map<string, number>
+  readonly health: Health
+  readonly affinity: Affinity
+  readonly random: Random
+}
+
+export interface BalancerOptions {
+  /** What affinity goes by: `service key` and port. */
+  readonly name: string
+  readonly targets: readonly Target[]
+  /** 0: no affinity. */
+  readonly clientAffinitySeconds: number
+}
+
+export interface Balancer {
+  /** A target for this client that is not among `tried`; undefined when none is left. */
+  pick(client: string, tried: readonly string[], nowMs: number): Target | undefined
+  /** Health changed: the next pick sees it. */
+  refresh(): void
+}
+
+/** Balances one service port over its targets, leaving out those that health has ejected. */
+export function createBalancer(options: BalancerOptions, state: BalanceState): Balancer {
+  const { name, targets, clientAffinitySeconds } = options
+  let picker: Picker | undefined
+
+  function current(nowMs: number): Picker {
+    if (picker === undefined || picker.staleAtMs <= nowMs) picker = makePicker(targets, state, nowMs)
+    return picker
+  }
+
+  function pickSticky(client: string, tried: readonly string[], nowMs: number): Target | undefined {
+    const usable = current(nowMs).targets.filter(({ key }) => !tried.includes(key))
+    const known = state.affinity.recall(name, client, nowMs)
+    const kept = known === undefined ? undefined : usable.find(({ key }) => key === known)
+    const target = kept ?? rendezvous(client, usable)
+    if (target !== undefined) {
+      state.affinity.remember(name, client, target.key, nowMs + clientAffinitySeconds * 1000)
+    }
+    return target
+  }
+
+  return {
+    pick(client, tried, nowMs) {
+      if (clientAffinitySeconds > 0) return pickSticky(client, tried, nowMs)
+      return current(nowMs).pick(tried)
+    },
+    refresh() {
+      picker = undefined
+    },
+  }
+}
+
+function makePicker(targets: readonly Target[], state: BalanceState, nowMs: number): Picker {
+  let staleAtMs = Number.POSITIVE_INFINITY
+  const usable = targets.filter(({ key }) => {
+    const untilMs = state.health.ejectedUntilMs(key, nowMs)
+    if (untilMs > 0) staleAtMs = Math.min(staleAtMs, untilMs)
+    return untilMs === 0
+  })
+  // When all are out, none is better than another: trying one beats refusing everybody.
+  const chosen = usable.length > 0 ? usable : targets
+  return leastRequestPicker({
+    targets: chosen,
+    inFlight: state.inFlight,
+    random: state.random,
+    staleAtMs,
+  })
+}

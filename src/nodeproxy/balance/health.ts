@@ -1,0 +1,59 @@
+/** Passive health: what connecting to a target has shown lately. */
+export interface HealthOptions {
+  /** How long the first failure keeps a target out; doubles with each further one. */
+  readonly ejectMs: number
+  readonly maxEjectMs: number
+}
+
+export const defaultHealth: HealthOptions = { ejectMs: 1_000, maxEjectMs: 30_000 }
+
+export interface Health {
+  succeeded(key: string): void
+  /** @returns true when this failure ejected a target that was in use */
+  failed(key: string, nowMs: number): boolean
+  /** Milliseconds until which the target stays out; 0 when it is in. */
+  ejectedUntilMs(key: string, nowMs: number): number
+  /** Drops what is known of targets that are gone. */
+  retain(keys: ReadonlySet<string>): void
+  /** Targets that are out now, for metrics. */
+  ejected(nowMs: number): number
+}
+
+interface Record {
+  failures: number
+  untilMs: number
+}
+
+/**
+ * Ejects a target whose connect failed, with exponential back-off. After that time the next connections try
+ * it again: one success clears the record, one failure doubles the wait.
+ */
+export function trackHealth(options: HealthOptions = defaultHealth): Health {
+  const records = new Map<string, Record>()
+  return {
+    succeeded(key) {
+      records.delete(key)
+    },
+    failed(key, nowMs) {
+      const record = records.get(key) ?? { failures: 0, untilMs: 0 }
+      // Connections that were under way when it was ejected fail too; they say nothing new.
+      if (record.untilMs > nowMs) return false
+      record.untilMs = nowMs + Math.min(options.ejectMs * 2 ** record.failures, options.maxEjectMs)
+      record.failures += 1
+      records.set(key, record)
+      return true
+    },
+    ejectedUntilMs(key, nowMs) {
+      const untilMs = records.get(key)?.untilMs ?? 0
+      return untilMs > nowMs ? untilMs : 0
+    },
+    retain(keys) {
+      for (const key of records.keys()) if (!keys.has(key)) records.delete(key)
+    },
+    ejected(nowMs) {
+      let count = 0
+      for (const { untilMs } of records.values()) if (untilMs > nowMs) count += 1
+      return count
+    },
+  }
+}

@@ -1,0 +1,15 @@
+/** One address and port a connection may be sent to. Plain data; the same for every balancer. */
+export interface Target {
+  /** `address/port`: what in-flight counts, health and affinity go by. */
+  readonly key: string
+  readonly address: string
+  readonly port: number
+  /** uid of the workload behind it; empty for an address that nobody named. */
+  readonly workload: string
+  /** It runs on this node, so the connection crosses one proxy and not two. */
+  readonly local: boolean
+}
+
+export function targetKey(address: string, port: number): string {
+  return `${address}/${port}`
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { trackHealth } from '../../../../src/nodeproxy/balance/health.ts'
+
+const options = { ejectMs: 1_000, maxEjectMs: 4_000 }
+
+test('a failure ejects for a while that doubles up to its bound, and a success forgets it', () => {
+  const health = trackHealth(options)
+  let now = 0
+  for (const expectedMs of [1_000, 2_000, 4_000, 4_000]) {
+    assert.equal(health.failed('a', now), true)
+    assert.equal(health.ejectedUntilMs('a', now), now + expectedMs)
+    now += expectedMs
+    assert.equal(health.ejectedUntilMs('a', now), 0, 'it is tried again when the time is over')
+  }
+  health.succeeded('a')
+  health.failed('a', now)
+  assert.equal(health.ejectedUntilMs('a', now), now + 1_000)
+})
+
+test('failures of connections that were under way say nothing new', () => {
+  const health = trackHealth(options)
+  health.failed('a', 0)
+  assert.equal(health.failed('a', 10), false)
+  assert.equal(health.ejectedUntilMs('a', 10), 1_000)
+})
+
+test('what is known of targets that are gone is dropped', () => {
+  const health = trackHealth(options)
+  health.failed('a', 0)
+  health.failed('b', 0)
+  assert.equal(health.ejected(1), 2)
+  health.retain(new Set(['b']))
+  assert.equal(health.ejected(1), 1)
+})

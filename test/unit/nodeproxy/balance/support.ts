@@ -1,0 +1,21 @@
+import type { Random } from '../../../../src/nodeproxy/balance/picker.ts'
+import { type Target, targetKey } from '../../../../src/nodeproxy/balance/target.ts'
+
+/** `count` targets with addresses of their own. */
+export function targets(count: number): readonly Target[] {
+  return Array.from({ length: count }, (_, index) => {
+    const address = `10.1.0.${index + 1}`
+    return { key: targetKey(address, 80), address, port: 80, workload: `w${index}`, local: false }
+  })
+}
+
+/** mulberry32: small, and good enough to spread picks. */
+export function seededRandom(seed: number): Random {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

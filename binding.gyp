@@ -16,10 +16,17 @@
     {
       'target_name': 'sluice',
       'sources': [
-        '<!@(ls native/*.cc native/base/*.cc native/bpf/*.cc native/netns/*.cc native/sockets/*.cc native/unix/*.cc native/heartbeat/*.cc native/reactor/*.cc 2>/dev/null || true)',
+        '<!@(ls native/*.cc native/*/*.cc 2>/dev/null | grep -vE "^native/(keeper|enter|test)/" || true)',
       ],
       'defines': ['NAPI_VERSION=9', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS'],
       'libraries': ['-lbpf', '-lelf', '-lz'],
+    },
+    {
+      # Starts processes inside the lab's pods; a program of its own, without Node.
+      'target_name': 'sluice-enter',
+      'type': 'executable',
+      'sources': ['<!@(ls native/enter/*.cc)'],
+      'ldflags!': ['-rdynamic'],
     },
   ],
 }

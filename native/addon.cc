@@ -2,8 +2,12 @@
 #include <napi.h>
 
 #include "base/descriptors.h"
+#include "base/poll_watch.h"
 #include "bpf/register.h"
+#include "heartbeat/register.h"
+#include "netns/register.h"
 #include "sockets/register.h"
+#include "unix/register.h"
 
 namespace sluice {
 
@@ -13,7 +17,11 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterBpfMaps(env, exports);
   RegisterBpfRing(env, exports);
   RegisterDescriptors(env, exports);
+  RegisterWatch(env, exports);
+  RegisterHeartbeat(env, exports);
+  RegisterNetns(env, exports);
   RegisterSockets(env, exports);
+  RegisterUnix(env, exports);
   return exports;
 }
 

@@ -47,21 +47,34 @@ export interface Native extends NativeSockets {
   bpfRingConsumer(fd: number, onRecord: (record: Uint8Array) => void): { close(): void }
 
   // sockets in other network namespaces, on a native thread
-  /** Listens on loopback, port 0, inside the namespace; family 4 or 6. */
+  /**
+   * Listens on loopback (127.0.0.1 or ::1), port 0, inside the namespace: a plain TCP socket, non-blocking
+   * and close-on-exec. It keeps the namespace alive: close it when the pod ends.
+   */
   netnsListen(netnsFd: number, family: 4 | 6, backlog: number): Promise<number>
   netnsInspect(netnsFd: number): Promise<NetnsFacts>
-  /** Opens a namespace file without following it into another mount: an O_CLOEXEC descriptor. */
+  /** Opens the file of a network namespace (as in /proc/PID/ns/net); throws EINVAL when it is another file. */
   netnsOpen(path: string): number
   socketCookie(fd: number): bigint
   closeFd(fd: number): void
 
   // unix sockets with descriptors, for the keeper
   unixConnect(path: string): number
+  /** Bytes sent, or a negative errno: -EAGAIN when the other side's queue is full. At most 253 descriptors. */
   unixSend(fd: number, message: Uint8Array, fds: readonly number[]): number
   /** Undefined when there is nothing to read; an empty message is the end of the stream. */
   unixReceive(fd: number, maxBytes: number, maxFds: number): { message: Uint8Array; fds: number[] } | undefined
 
-  // heartbeat: a thread that writes CLOCK_MONOTONIC into the generations map
+  /**
+   * Calls back while the descriptor is readable, hung up or in error. Close the watch before the descriptor.
+   * It keeps the event loop alive.
+   */
+  fdWatch(fd: number, onReadable: () => void): { close(): void }
+
+  /**
+   * A thread that writes CLOCK_MONOTONIC into the generations map, first before this returns. stop() clears
+   * the beat of this generation alone.
+   */
   heartbeatStart(generationsMapFd: number, generation: number, periodMs: number): { stop(): void }
 
   reactorCreate(options: ReactorOptions, onEvents: () => void): Reactor

@@ -27,8 +27,8 @@ export function renderVerdict(verdict: Verdict, terminal: Terminal): string {
   for (const check of shown) lines.push(...renderCheck(check, titleColumns, terminal))
   lines.push(...renderSkipped(verdict.checks, terminal))
   lines.push('', paint('bold', 'Features'))
-  for (const [name, feature] of Object.entries(verdict.features)) {
-    lines.push(...renderFeature(name, feature, terminal))
+  for (const [name, feature] of featuresOf(verdict)) {
+    lines.push(...renderFeature(name, feature, verdict, terminal))
   }
   lines.push('', ...wrap(summarise(verdict), terminal.columns))
   return `${lines.join('\n')}\n`
@@ -37,12 +37,17 @@ export function renderVerdict(verdict: Verdict, terminal: Terminal): string {
 /** One sentence that says whether Sluice runs here, and without what. */
 export function summarise(verdict: Verdict): string {
   if (!verdict.ok) {
-    const failed = verdict.checks.filter((check) => check.status === 'fail').map((check) => check.id)
+    const failed = verdict.checks
+      .filter((check) => check.status === 'fail')
+      .map((check) => check.id)
     return `Sluice can not run here: ${failed.join(', ')}.`
   }
-  const entries = Object.entries(verdict.features) as [FeatureName, Feature][]
-  const off = entries.filter(([, feature]) => !feature.on).map(([name]) => name)
-  return off.length === 0 ? 'Sluice runs here with every feature.' : `Sluice runs here, without: ${off.join(', ')}.`
+  const off = featuresOf(verdict)
+    .filter(([, feature]) => !feature.on)
+    .map(([name]) => name)
+  return off.length === 0
+    ? 'Sluice runs here with every feature.'
+    : `Sluice runs here, without: ${off.join(', ')}.`
 }
 
 function renderCheck(check: Check, titleColumns: number, terminal: Terminal): readonly string[] {
@@ -69,11 +74,28 @@ function renderSkipped(checks: readonly Check[], terminal: Terminal): readonly s
   ]
 }
 
-function renderFeature(name: string, feature: Feature, terminal: Terminal): readonly string[] {
+function featuresOf({ features }: Verdict): readonly (readonly [FeatureName, Feature])[] {
+  return Object.entries(features) as [FeatureName, Feature][]
+}
+
+function renderFeature(
+  name: FeatureName,
+  feature: Feature,
+  { features }: Verdict,
+  terminal: Terminal,
+): readonly string[] {
   const { symbol, style } = feature.on ? marks.ok : marks.warn
   const mark = painter(terminal)(style, symbol)
   if (feature.on) return [`${mark} ${name}`]
-  return [`${mark} ${name} is off`, ...labelled('cost', feature.cost, terminal), ...labelled('needs', feature.missing.join(', '), terminal)]
+  // Everything builds on interception: its reasons are told once.
+  const base = new Set(name === 'interception' ? [] : features.interception.missing)
+  const own = feature.missing.filter((id) => !base.has(id))
+  const needs = base.size > 0 ? ['interception', ...own] : own
+  return [
+    `${mark} ${name} is off`,
+    ...labelled('cost', feature.cost, terminal),
+    ...labelled('needs', needs.join(', '), terminal),
+  ]
 }
 
 function labelled(label: string, text: string, terminal: Terminal): readonly string[] {
@@ -88,5 +110,6 @@ function textColumns(terminal: Terminal, used: number): number {
 
 function painter(terminal: Terminal): (style: Style, text: string) => string {
   // validateStream would ask the process's own stdout; the decision is already made in `terminal`.
-  return (style, text) => (terminal.color ? styleText(style, text, { validateStream: false }) : text)
+  return (style, text) =>
+    terminal.color ? styleText(style, text, { validateStream: false }) : text
 }

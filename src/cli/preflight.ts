@@ -15,10 +15,24 @@ const DEFAULT_TIMEOUT_S = 60
 export function registerPreflight(program: Command): void {
   program
     .command('preflight')
-    .description('say what this machine can do for Sluice, by trying it: no cluster, no network needed')
-    .addOption(new Option('-o, --output <format>', 'form of the answer').choices(['table', 'json']).default('table'))
-    .option('--kubepods <folder>', "cgroup2 folder of the pods, where it is not the kubelet's usual one")
-    .option('--timeout <seconds>', 'give up on probes after this long', parseSeconds, DEFAULT_TIMEOUT_S)
+    .description(
+      'say what this machine can do for Sluice, by trying it: no cluster, no network needed',
+    )
+    .addOption(
+      new Option('-o, --output <format>', 'form of the answer')
+        .choices(['table', 'json'])
+        .default('table'),
+    )
+    .option(
+      '--kubepods <folder>',
+      "cgroup2 folder of the pods, where it is not the kubelet's usual one",
+    )
+    .option(
+      '--timeout <seconds>',
+      'give up on probes after this long',
+      parseSeconds,
+      DEFAULT_TIMEOUT_S,
+    )
     .action(async (options: PreflightOptions) => {
       const verdict = await runPreflight({
         timeoutMs: options.timeout * 1000,

@@ -47,7 +47,9 @@ export function readEnvironment(): Environment {
 export function parseCapabilities(status: string): ReadonlySet<string> {
   const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'
   const mask = BigInt(`0x${hex}`)
-  const names = Object.entries(capabilityBits).filter(([, bit]) => ((mask >> BigInt(bit)) & 1n) === 1n)
+  const names = Object.entries(capabilityBits).filter(
+    ([, bit]) => ((mask >> BigInt(bit)) & 1n) === 1n,
+  )
   return new Set(names.map(([name]) => name))
 }
 
@@ -55,7 +57,8 @@ export function parseCapabilities(status: string): ReadonlySet<string> {
 export function parseLimit(limits: string, name: string): { soft: number; hard: number } {
   const line = limits.split('\n').find((text) => text.startsWith(name)) ?? ''
   const [soft, hard] = line.slice(name.length).trim().split(/\s+/)
-  const value = (text: string | undefined): number => (text !== undefined && /^\d+$/.test(text) ? Number(text) : Infinity)
+  const value = (text: string | undefined): number =>
+    text !== undefined && /^\d+$/.test(text) ? Number(text) : Infinity
   return { soft: value(soft), hard: value(hard) }
 }
 
@@ -67,18 +70,29 @@ export function parseMountinfo(text: string): readonly Mount[] {
     const [, , , root, point, options] = (before ?? '').split(' ')
     const [type, , superOptions] = (after ?? '').split(' ')
     if (root === undefined || point === undefined || type === undefined) continue
-    const readOnly = [options, superOptions].some((list) => list?.split(',').includes('ro') ?? false)
+    const readOnly = [options, superOptions].some(
+      (list) => list?.split(',').includes('ro') ?? false,
+    )
     mounts.push({ root: unescape(root), point: unescape(point), type, readOnly })
   }
   return mounts
 }
 
-/** The mount of this type to use: writable ones first, and of those the last. */
-export function findMount(mounts: readonly Mount[], type: string): Mount | undefined {
+/** Where a file system of this type is to be used: at its usual place, else where it can be written, else anywhere. */
+export function findMount(
+  mounts: readonly Mount[],
+  type: string,
+  usual?: string,
+): Mount | undefined {
   const visible = mounts.filter(
-    (mount, index) => mount.type === type && !mounts.slice(index + 1).some((later) => later.point === mount.point),
+    (mount, index) =>
+      mount.type === type && !mounts.slice(index + 1).some(({ point }) => point === mount.point),
   )
-  return visible.findLast((mount) => !mount.readOnly) ?? visible.at(-1)
+  return (
+    visible.find((mount) => mount.point === usual) ??
+    visible.find((mount) => !mount.readOnly) ??
+    visible[0]
+  )
 }
 
 /** Major and minor of a release such as `6.1.0-53-cloud-amd64`. */
@@ -89,5 +103,7 @@ export function parseRelease(kernel: string): { major: number; minor: number } {
 
 /** mountinfo writes space, tab, newline and backslash as octal. */
 function unescape(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+  return path.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  )
 }

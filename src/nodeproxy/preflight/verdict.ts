@@ -45,14 +45,19 @@ export type Findings = ReadonlyMap<CheckId, Finding>
 /**
  * Puts findings into the catalogue's order and says what they mean. A check without a finding is `skip`
  * when something that it needs is missing, and a failure otherwise: silence never passes.
+ * @param silence why probes may not have answered, where that is known
  */
-export function buildVerdict(kernel: string, findings: Findings): Verdict {
+export function buildVerdict(
+  kernel: string,
+  findings: Findings,
+  silence = 'the probe ended without an answer',
+): Verdict {
   const checks: Check[] = []
   const unmet = new Set<CheckId>()
   let ok = true
   for (const entry of catalogue) {
     const blockers = entry.needs.filter((id) => unmet.has(id))
-    const finding = findings.get(entry.id) ?? missing(blockers)
+    const finding = findings.get(entry.id) ?? unanswered(blockers, silence)
     const met = finding !== undefined && finding.status !== 'fail'
     if (!met) unmet.add(entry.id)
     if (!met && !entry.optional) ok = false
@@ -61,9 +66,8 @@ export function buildVerdict(kernel: string, findings: Findings): Verdict {
   return { version: 1, ok, kernel, features: decideFeatures(unmet), checks }
 }
 
-function missing(blockers: readonly CheckId[]): Finding | undefined {
-  if (blockers.length > 0) return undefined
-  return { status: 'fail', detail: 'the probe ended without an answer' }
+function unanswered(blockers: readonly CheckId[], silence: string): Finding | undefined {
+  return blockers.length > 0 ? undefined : { status: 'fail', detail: silence }
 }
 
 function judged(entry: CatalogueEntry, finding: Finding): Check {

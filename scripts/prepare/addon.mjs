@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { lockedNode, lockedNodeFolder } from './modules.mjs'
 import { root, SetupError, say } from './say.mjs'
@@ -15,8 +15,7 @@ const outputs = ['sluice.node', 'sluice-keeper', 'sluice-enter'].map(
 export function prepareAddon() {
   const nodeHeader = join(lockedNodeFolder(), 'include/node/node_version.h').slice(root.length)
   const now = fingerprint([...sources, nodeHeader], endings)
-  const built = outputs.every((path) => existsSync(join(root, path)))
-  if (built && readStamp('addon') === now) return
+  if (allBuilt() && readStamp('addon') === now) return
 
   // binding.gyp lists sources when it is configured: a new file needs that again, a changed one does not.
   const listed = filesUnder('native', ['.cc', '.c']).sort().join('\n')
@@ -27,6 +26,16 @@ export function prepareAddon() {
   writeStamp('addon-shape', shape)
   gyp('build', '--jobs', '2')
   writeStamp('addon', now)
+}
+
+/** Each target of binding.gyp is an addon (.node) or an executable. */
+function allBuilt() {
+  const targets = readFileSync(join(root, 'binding.gyp'), 'utf8').matchAll(
+    /'target_name': '([^']+)'/g,
+  )
+  return [...targets].every(([, name]) =>
+    ['', '.node'].some((ending) => existsSync(join(root, `build/Release/${name}${ending}`))),
+  )
 }
 
 /** @param {readonly string[]} args */

@@ -32,7 +32,8 @@ export function createBalancer(options: BalancerOptions, state: BalanceState): B
   let picker: Picker | undefined
 
   function current(nowMs: number): Picker {
-    if (picker === undefined || picker.staleAtMs <= nowMs) picker = makePicker(targets, state, nowMs)
+    if (picker === undefined || picker.staleAtMs <= nowMs)
+      picker = makePicker(targets, state, nowMs)
     return picker
   }
 

@@ -6,7 +6,10 @@ export const refusals = {
   unpublished: { flag: 'NR', reason: 'no connect of an app was published for it' },
   noSuchPort: { flag: 'NR', reason: 'the service does not have this port' },
   outsideRefused: { flag: 'NR', reason: 'destination outside the mesh, and settings refuse those' },
-  notKnownInTime: { flag: 'NC', reason: 'configuration did not answer in time, and the pod fails closed' },
+  notKnownInTime: {
+    flag: 'NC',
+    reason: 'configuration did not answer in time, and the pod fails closed',
+  },
   noEndpoints: { flag: 'UH', reason: 'no endpoint is ready' },
   connectFailed: { flag: 'UF', reason: 'the endpoint could not be reached' },
   attemptsExhausted: { flag: 'UF,URX', reason: 'no endpoint could be reached' },

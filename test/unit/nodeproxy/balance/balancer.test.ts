@@ -2,10 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { rememberClients, rendezvous } from '../../../../src/nodeproxy/balance/affinity.ts'
-import {
-  type BalanceState,
-  createBalancer,
-} from '../../../../src/nodeproxy/balance/balancer.ts'
+import { type BalanceState, createBalancer } from '../../../../src/nodeproxy/balance/balancer.ts'
 import { trackHealth } from '../../../../src/nodeproxy/balance/health.ts'
 import { seededRandom, targets } from './support.ts'
 
@@ -40,7 +37,8 @@ test('an ejected target is never picked while another one is left, and comes bac
           assert.equal(out.has(key), out.size === count, 'only when all are out may one be used')
         }
         const seen = new Set<string>()
-        for (let round = 0; round < 500; round += 1) seen.add(balancer.pick('c', [], 1_000)?.key ?? '')
+        for (let round = 0; round < 500; round += 1)
+          seen.add(balancer.pick('c', [], 1_000)?.key ?? '')
         assert.equal(seen.size, count, 'after the ejection all are used again')
       },
     ),

@@ -1,0 +1,80 @@
+import type { PodEnrolment } from '../../model/resources.ts'
+import type { PodAddresses } from './addresses.ts'
+import type { AgentHandles } from './interfaces.ts'
+import { closeListeners, openListeners } from './listeners.ts'
+import type { Enrolled, HeldNetns, PodRecord } from './record.ts'
+import { openConnections } from './socket-table.ts'
+
+/**
+ * Puts a pod into the mesh, or applies a change to one that is in it: listeners, then the workers that serve
+ * them, then the kernel, which orders its own maps and attaches the lookup last. Every step before the kernel's
+ * is invisible to the pod; the kernel's is all or nothing. On an error nothing of a first enrolment remains.
+ */
+export async function enrol(
+  handles: AgentHandles,
+  record: PodRecord,
+  netns: HeldNetns,
+  enrolment: PodEnrolment,
+  addresses: PodAddresses,
+  pid: { procDir: string; pid: number },
+): Promise<Enrolled> {
+  const { native, kernel, listeners: store, audience } = handles
+  const before = record.enrolled
+  const pod = { uid: record.uid, netnsFd: netns.fd, netnsCookie: netns.cookie }
+  const listeners =
+    before !== undefined && sameFamilies(before.addresses, addresses)
+      ? before.listeners
+      : await openListeners(native, store, pod, addresses)
+  try {
+    const { podId, uid } = record
+    await audience.serve({ podId, uid, netnsFd: netns.fd, addresses, listeners, enrolment })
+    if (before === undefined) {
+      record.connectionsBefore = openConnections(pid.procDir, pid.pid)
+      record.connectionsBeforeOpen = record.connectionsBefore.size
+    }
+    kernel.enrolPod({
+      podId,
+      netnsCookie: netns.cookie,
+      netnsFd: netns.fd,
+      ...addresses,
+      failClosed: enrolment.failureMode === 'closed',
+      accelerate: enrolment.acceleration,
+      listeners,
+    })
+  } catch (error) {
+    if (before === undefined) {
+      await audience.retire(record.podId, 'ended')
+      await store.drop(netns.cookie)
+    }
+    if (listeners !== before?.listeners) closeListeners(native, listeners)
+    throw error
+  }
+  if (before !== undefined && before.listeners !== listeners) {
+    closeListeners(native, before.listeners)
+  }
+  return { addresses, enrolment, listeners }
+}
+
+/** Nothing to do when the same is in force already. */
+export function inForce(
+  enrolled: Enrolled | undefined,
+  enrolment: PodEnrolment,
+  addresses: PodAddresses,
+): boolean {
+  if (enrolled === undefined) return false
+  const now = enrolled.enrolment
+  return (
+    now.acceleration === enrolment.acceleration &&
+    now.failureMode === enrolment.failureMode &&
+    now.workload === enrolment.workload &&
+    enrolled.addresses.ipv4 === addresses.ipv4 &&
+    enrolled.addresses.ipv6 === addresses.ipv6
+  )
+}
+
+function sameFamilies(a: PodAddresses, b: PodAddresses): boolean {
+  return (
+    (a.ipv4 === undefined) === (b.ipv4 === undefined) &&
+    (a.ipv6 === undefined) === (b.ipv6 === undefined)
+  )
+}

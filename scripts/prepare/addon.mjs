@@ -7,9 +7,6 @@ import { filesUnder, fingerprint, readStamp, writeStamp } from './stamp.mjs'
 
 const sources = ['native', 'bpf/abi.h', 'binding.gyp', 'node_modules/node-addon-api/package.json']
 const endings = ['.cc', '.c', '.h', '.hpp', '.gyp', '.gypi']
-const outputs = ['sluice.node', 'sluice-keeper', 'sluice-enter'].map(
-  (name) => `build/Release/${name}`,
-)
 
 /** Builds the addon and the keeper when a source, the list of sources or the locked Node changed. */
 export function prepareAddon() {

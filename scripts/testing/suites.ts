@@ -32,7 +32,7 @@ export const suites: readonly Suite[] = [
     glob: 'test/native/**/*.test.ts',
     concurrency: 1,
     fileTimeoutMs: 15 * minuteMs,
-    missing: nothing,
+    missing: missingRoot,
   },
   {
     name: 'kernel',
@@ -64,9 +64,12 @@ export function filesOf(suite: Suite): readonly string[] {
     .sort()
 }
 
+function missingRoot(): readonly string[] {
+  return process.getuid?.() === 0 ? [] : ['root: run it as root (BPF and network namespaces)']
+}
+
 function missingForBpf(): readonly string[] {
-  const lacks: string[] = []
-  if (process.getuid?.() !== 0) lacks.push('root: run it as root (BPF and network namespaces)')
+  const lacks = [...missingRoot()]
   if (!existsSync('/sys/kernel/btf/vmlinux')) {
     lacks.push('BTF of the kernel: boot a kernel with CONFIG_DEBUG_INFO_BTF (6.1 or newer)')
   }

@@ -1,0 +1,1 @@
+import type { Verdict } from '../../src/nodeproxy/preflight/verdict.ts'

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Brings a guest up to what a node has: file systems, loopback, modules; runs the tests; ends the machine.
+# What is said on ttyS1 is read by scripts/kernels/guest-session.ts, a JSON object a line.
+export PATH=/usr/bin:/bin:/sbin HOME=/root NO_COLOR=1 TERM=dumb
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+stty -F /dev/ttyS1 raw -echo
+echo '{"kind":"booted"}' > /dev/ttyS1
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /run
+ln -s /proc/self/fd /dev/fd
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t bpf bpf /sys/fs/bpf
+mount -t tracefs tracefs /sys/kernel/tracing
+hostname sluice-guest
+ip link set lo up
+ulimit -n 1048576
+for module in veth dummy nf_tables nft_ct nft_nat nft_masq nft_redir sch_netem sch_tbf tls \
+	nf_conntrack nf_conntrack_netlink; do
+	modprobe -q $module
+done
+# From here on a warning of the kernel is ours.
+echo 'sluice: tests begin' > /dev/kmsg
+cd /sluice
+node scripts/kernels/guest/run.ts > /dev/ttyS1
+echo "{\"kind\":\"ended\",\"status\":$?}" > /dev/ttyS1
+sync
+reboot -f

@@ -123,6 +123,7 @@ enum sluice_sock_flags {
 	SLUICE_SOCK_PAIRABLE = 16,   /* app's, mode full: may send to, and take from, another app's socket */
 	SLUICE_SOCK_BLOCKING = 32,   /* was turned blocking: nothing is redirected any more, it leaves the hash */
 	SLUICE_SOCK_SPLICES = 64,    /* its reader uses splice(2): nothing is redirected into it any more */
+	SLUICE_SOCK_RECEIVE_ONLY = 128, /* a leg in mode auto: in the sockhash `legs`, which has no verdict program */
 };
 struct sluice_sock {
 	__u64 tcp_sock;    /* kernel address */

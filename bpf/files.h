@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Whether an accepted socket blocks is written in its file, which does not exist yet when the socket becomes
+ * established. It is looked at when the first of its bytes is acknowledged, or when its client has ended; what
+ * was seen is remembered for the next connections of the same listener. */
+#ifndef SLUICE_FILES_H
+#define SLUICE_FILES_H
+
+#include "establish.h"
+
+static __always_inline void learn(const struct sock_state *state, __u32 mode)
+{
+	struct sluice_listen_key key = { .netns_cookie = state->netns_cookie, .port = state->flow.local_port };
+	__u32 *known = bpf_map_lookup_elem(&accept_modes, &key);
+	/* One that blocks decides for all: an app may treat its connections differently. */
+	if (known && *known >= mode)
+		return;
+	bpf_map_update_elem(&accept_modes, &key, &mode, BPF_ANY); /* full: learnt again next time */
+}
+
+/* It is in the sockhash on its listener's word, and that was wrong. Nothing was redirected into it yet. */
+static __always_inline int leave_blocking(const struct sock_state *state)
+{
+	__u64 cookie = state->cookie;
+	struct sluice_sock *app = find_sock(cookie);
+	if (!app || !(flags_of(app) & SLUICE_SOCK_IN_HASH))
+		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 1);
+	__u64 leg = app->peer_cookie;
+	clear_flags(app, SLUICE_SOCK_IN_HASH | SLUICE_SOCK_TO_PEER | SLUICE_SOCK_PAIRABLE);
+	bpf_map_delete_elem(&sockets, &cookie);
+	leave_with_app(leg);
+	return count(SLUICE_COUNT_HASH_LEFT_BLOCKING, 1);
+}
+
+static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct sock_state *state, __u64 tcp)
+{
+	enum file_mode mode = sock_file_mode(tcp);
+	if (mode == FILE_NONE)
+		return count(SLUICE_COUNT_FILE_NOT_YET, 1);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_RTT_CB_FLAG);
+	if (mode == FILE_BLOCKS) {
+		learn(state, SLUICE_ACCEPTS_BLOCKING);
+		return leave_blocking(state);
+	}
+	learn(state, SLUICE_ACCEPTS_NONBLOCKING);
+	struct sluice_sock *app = find_sock(state->cookie);
+	if (app && flags_of(app) & SLUICE_SOCK_CHECK_FILE)
+		file_is_nonblocking(app);
+	else
+		count(SLUICE_COUNT_FILE_NONBLOCKING, 1);
+	return 1;
+}
+
+/* listen(2): the program behind a port may be another one now, so what was learnt of it is forgotten. */
+static __always_inline int listener_seen(struct bpf_sock_ops *ctx, struct bpf_sock *sk, __u64 tcp)
+{
+	struct sluice_listen_key key = { .netns_cookie = bpf_get_netns_cookie(ctx), .port = ctx->local_port };
+	struct listen_state seen = { .nonblocking = sock_file_mode(tcp) == FILE_DOES_NOT_BLOCK };
+	__u64 cgroup = sock_cgroup_id(tcp);
+	if (bpf_map_lookup_elem(&proxy_cgroups, &cgroup))
+		return count(SLUICE_COUNT_SOCKOPS_UNTOUCHED, 1);
+	bpf_map_delete_elem(&accept_modes, &key);
+	struct listen_state *kept = bpf_sk_storage_get(&listen_states, sk, &seen, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!kept)
+		return count(SLUICE_COUNT_SOCK_LOST_STORAGE, 1);
+	*kept = seen;
+	return count(SLUICE_COUNT_LISTENER_SEEN, 1);
+}
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* SEC("syscall"): what user space asks about, or has done to, many entries at once, inside the kernel. */
+#include "address.h"
+#include "sock.h"
+
+SEC("syscall")
+int query_queue(struct sluice_queue_query *query)
+{
+	__u64 cookie = query->cookie;
+	struct sluice_sock *info = find_sock(cookie);
+	query->found = 0;
+	if (!info || !sock_is(info->tcp_sock, cookie))
+		return count(SLUICE_COUNT_QUERY_MISSING, 0);
+	struct sock *sk = (void *)info->tcp_sock;
+	query->queued_bytes = sock_queued_bytes(info->tcp_sock);
+	query->receive_buffer_bytes = BPF_CORE_READ(sk, sk_rcvbuf);
+	query->found = 1;
+	account_queue(info, query->queued_bytes);
+	return count(SLUICE_COUNT_QUERY_FOUND, 0);
+}
+
+static long add_queue(void *map, __u64 *cookie, struct sluice_sock *info, struct sluice_usage *sum)
+{
+	if (!sock_is(info->tcp_sock, *cookie))
+		return 0;
+	info->queued_bytes = sock_queued_bytes(info->tcp_sock);
+	sum->queued_bytes += info->queued_bytes;
+	sum->sockets++;
+	return 0;
+}
+
+/* Senders account for the queues they fill; that a reader has emptied one is only seen when somebody looks. */
+SEC("syscall")
+int refresh_usage(struct sluice_usage *out)
+{
+	__u32 zero = 0;
+	struct sluice_usage sum = {};
+	bpf_for_each_map_elem(&sock_info, add_queue, &sum, 0);
+	struct sluice_usage *usage = bpf_map_lookup_elem(&node_usage, &zero);
+	if (usage)
+		*usage = sum;
+	*out = sum;
+	return count(SLUICE_COUNT_USAGE_REFRESHED, 0);
+}
+
+static long forget_origin(void *map, struct sluice_flow *flow, struct sluice_origin *origin,
+			  struct sluice_forget *what)
+{
+	int gone = what->forget_netns_cookie && origin->netns_cookie == what->forget_netns_cookie;
+	int old = addr_equal(&flow->local, &what->addr) && origin->netns_cookie != what->keep_netns_cookie;
+	struct sluice_flow key = *flow;
+	if ((gone || old) && !bpf_map_delete_elem(&origins, &key))
+		what->removed_origins++;
+	return 0;
+}
+
+static long forget_bypass(void *map, struct sluice_flow *flow, struct sluice_bypass *bypass,
+			  struct sluice_forget *what)
+{
+	struct sluice_flow key = *flow;
+	if (addr_equal(&flow->local, &what->addr) && !bpf_map_delete_elem(&bypasses, &key))
+		what->removed_bypasses++;
+	return 0;
+}
+
+static long forget_sock(void *map, __u64 *cookie, struct sluice_sock *info, struct sluice_forget *what)
+{
+	__u64 key = *cookie;
+	if (info->netns_cookie != what->forget_netns_cookie)
+		return 0;
+	bpf_map_delete_elem(&pairs, &key);
+	if (!bpf_map_delete_elem(&sock_info, &key))
+		what->removed_socks++;
+	return 0;
+}
+
+static long forget_listener(void *map, struct sluice_listen_key *listener, __u32 *mode,
+			    struct sluice_forget *what)
+{
+	struct sluice_listen_key key = *listener;
+	if (listener->netns_cookie == what->forget_netns_cookie && !bpf_map_delete_elem(&accept_modes, &key))
+		what->removed_listeners++;
+	return 0;
+}
+
+SEC("syscall")
+int forget_address(struct sluice_forget *request)
+{
+	struct sluice_forget what = *request;
+	bpf_for_each_map_elem(&origins, forget_origin, &what, 0);
+	if (!addr_is_zero(&what.addr))
+		bpf_for_each_map_elem(&bypasses, forget_bypass, &what, 0);
+	if (what.forget_netns_cookie) {
+		bpf_for_each_map_elem(&sock_info, forget_sock, &what, 0);
+		bpf_for_each_map_elem(&accept_modes, forget_listener, &what, 0);
+	}
+	*request = what;
+	return count(SLUICE_COUNT_ADDRESS_FORGOTTEN, 0);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

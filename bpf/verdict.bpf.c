@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* sk_msg: runs in each send of a socket in the sockhash `sockets`, in the sender's own call, and decides where
+ * these bytes go: on by TCP, into the proxy's leg, or (mode full) into the app's socket, the one at the other
+ * end of the pair included. Never SK_DROP: it gives the app EACCES, and sticks.
+ *
+ * Order of bytes. A receiver reads redirected bytes before those that came by TCP. So, X sending to Y:
+ *   redirect -> TCP       always safe
+ *   TCP -> redirect       when Y has read all of X's TCP bytes: X.write_seq == Y.copied_seq
+ *   leg -> direct A to B  when also nothing is in P1, in the proxy (busy == 0), or by TCP between P2 and B */
+#include "pod.h"
+#include "sock.h"
+
+/* A queue that changed by less does not touch the node's sum, which all CPUs share. */
+#define ACCOUNT_STEP_BYTES 32768
+
+/* How long an accepted socket may look blocking before it counts as such: apps set O_NONBLOCK after accept(). */
+#define ACCEPT_GRACE_NS 50000000ULL
+
+static __always_inline int by_tcp(__u32 why)
+{
+	return count(why, SK_PASS);
+}
+
+/* A target that user space or a callback has taken out, or whose memory is another socket's by now, is no target. */
+static __always_inline struct sluice_sock *find_live(__u64 cookie)
+{
+	struct sluice_sock *info = find_sock(cookie);
+	if (!info || !(flags_of(info) & SLUICE_SOCK_IN_HASH) || !sock_is(info->tcp_sock, cookie))
+		return 0;
+	return info;
+}
+
+static __always_inline int all_read(const struct sluice_sock *from, const struct sluice_sock *to)
+{
+	return sock_write_seq(from->tcp_sock) == sock_copied_seq(to->tcp_sock);
+}
+
+/* Nothing but this stops a sender of redirected bytes: there is no window, and no receive buffer limit. */
+static __always_inline int has_room(struct sluice_sock *target, __u64 *queued, __u32 size, __u64 limit,
+				    __u64 node_limit, __u32 *why)
+{
+	__u32 zero = 0;
+	struct sluice_usage *usage = bpf_map_lookup_elem(&node_usage, &zero);
+	__u64 now = sock_queued_bytes(target->tcp_sock), before = target->queued_bytes;
+	*queued = now;
+	if (now > before + ACCOUNT_STEP_BYTES || before > now + ACCOUNT_STEP_BYTES)
+		account_queue(target, now);
+	*why = SLUICE_COUNT_VERDICT_OVER_LIMIT;
+	if (now + size > limit)
+		return 0;
+	*why = SLUICE_COUNT_VERDICT_OVER_NODE_LIMIT;
+	return usage && (__s64)usage->queued_bytes + (__s64)size <= (__s64)node_limit;
+}
+
+static __always_inline int redirect(struct sk_msg_md *msg, const struct sluice_sock *target, __u64 cookie)
+{
+	if (flags_of(target) & SLUICE_SOCK_RECEIVE_ONLY)
+		return bpf_msg_redirect_hash(msg, &legs, &cookie, BPF_F_INGRESS) == SK_PASS;
+	return bpf_msg_redirect_hash(msg, &sockets, &cookie, BPF_F_INGRESS) == SK_PASS;
+}
+
+static __noinline int turned_blocking(struct sluice_sock *app, __u64 cookie)
+{
+	if (!app)
+		return 0;
+	set_flags(app, SLUICE_SOCK_BLOCKING);
+	struct sluice_event event = {
+		.at_ns = bpf_ktime_get_ns(),
+		.socket_cookie = cookie,
+		.netns_cookie = app->netns_cookie,
+		.kind = SLUICE_EVENT_TURNED_BLOCKING,
+		.pid = bpf_get_current_pid_tgid() >> 32,
+		.pod_id = app->pod_id,
+	};
+	send_event(&event);
+	return count(SLUICE_COUNT_TURNED_BLOCKING, 0);
+}
+
+/* May this app's socket take part now? Its own file says so, each time: an app may change it. */
+static __always_inline int app_takes_part(struct sluice_sock *app, __u64 cookie, int sends)
+{
+	__u32 flags = flags_of(app);
+	if (flags & (SLUICE_SOCK_BLOCKING | SLUICE_SOCK_SPLICES))
+		return sends && !(flags & SLUICE_SOCK_BLOCKING);
+	enum file_mode mode = sock_file_mode(app->tcp_sock);
+	if (mode == FILE_DOES_NOT_BLOCK) {
+		if (flags & SLUICE_SOCK_CHECK_FILE)
+			file_is_nonblocking(app);
+		return 1;
+	}
+	if (mode == FILE_NONE)
+		return 0;
+	if (flags & SLUICE_SOCK_CHECK_FILE &&
+	    (sends || bpf_ktime_get_ns() - app->entered_ns < ACCEPT_GRACE_NS))
+		return 0; /* files.h looks again when its first byte is acknowledged */
+	turned_blocking(app, cookie);
+	return 0;
+}
+
+struct slot {
+	__u32 index;
+	struct sluice_pair_control *control;
+	struct sluice_pair_stats *stats;
+};
+
+static __always_inline int find_slot(const struct sluice_pair *pair, struct slot *slot)
+{
+	slot->index = pair->slot;
+	slot->control = bpf_map_lookup_elem(&pair_control, &slot->index);
+	slot->stats = bpf_map_lookup_elem(&pair_stats, &slot->index);
+	return slot->control && slot->stats && *(volatile __u64 *)&slot->control->want;
+}
+
+/* Everything that A sent so far has left P1 and the proxy. The last read is a full barrier, as the proxy's
+ * write of busy before its read(2) is: either it sees our bytes gone, or we see it busy. */
+static __always_inline int proxy_is_empty(const struct sluice_sock *me, const struct sluice_sock *leg,
+					  struct sluice_pair_control *control)
+{
+	if (sock_queued_bytes(leg->tcp_sock) != 0 || !all_read(me, leg))
+		return 0;
+	return __sync_fetch_and_add(&control->busy, 0) == 0;
+}
+
+static __always_inline int send_direct(struct sk_msg_md *msg, struct sluice_sock *me, struct sluice_sock *leg,
+				       __u64 app_cookie, struct slot *slot, const struct sluice_settings *set)
+{
+	__u64 queued = 0;
+	__u32 why = 0, size = msg->size;
+	if (!proxy_is_empty(me, leg, slot->control))
+		return 0;
+	struct sluice_sock *app = find_live(app_cookie);
+	if (!app || !(flags_of(app) & SLUICE_SOCK_PAIRABLE) || !app_takes_part(app, app_cookie, 0))
+		return 0;
+	struct sluice_sock *app_leg = find_live(app->peer_cookie);
+	if (!app_leg || !all_read(app_leg, app))
+		return 0;
+	int room = has_room(app, &queued, size, set->pair_limit_bytes, set->node_limit_bytes, &why);
+	slot->stats->receiver_queued_bytes = queued;
+	if (!room) {
+		slot->stats->over_limit++;
+		return count(why, 0);
+	}
+	if (!redirect(msg, app, app_cookie))
+		return count(SLUICE_COUNT_VERDICT_TARGET_GONE, 0);
+	slot->stats->direct_bytes += size;
+	slot->stats->last_direct_ns = bpf_ktime_get_ns();
+	return 1;
+}
+
+static __always_inline int send_to_leg(struct sk_msg_md *msg, struct sluice_sock *me, struct sluice_sock *leg,
+				       const struct sluice_settings *set, __u32 *why)
+{
+	__u64 queued = 0;
+	*why = SLUICE_COUNT_VERDICT_ORDER;
+	if (!all_read(me, leg))
+		return 0;
+	if (!has_room(leg, &queued, msg->size, set->leg_limit_bytes, set->node_limit_bytes, why))
+		return 0;
+	*why = SLUICE_COUNT_VERDICT_TARGET_GONE;
+	return redirect(msg, leg, me->peer_cookie);
+}
+
+static __always_inline int app_sends(struct sk_msg_md *msg, struct sluice_sock *me, __u64 cookie,
+				     const struct sluice_settings *set)
+{
+	__u32 why = 0, size = msg->size;
+	struct slot slot = {};
+	if (!app_takes_part(me, cookie, 1))
+		return by_tcp(SLUICE_COUNT_VERDICT_BLOCKING);
+	if (!(flags_of(me) & SLUICE_SOCK_TO_PEER))
+		return by_tcp(SLUICE_COUNT_VERDICT_PASS);
+	struct sluice_sock *leg = find_live(me->peer_cookie);
+	if (!leg)
+		return by_tcp(SLUICE_COUNT_VERDICT_TARGET_GONE);
+	struct sluice_pair *pair = bpf_map_lookup_elem(&pairs, &cookie);
+	int paired = pair && find_slot(pair, &slot);
+	if (paired && send_direct(msg, me, leg, pair->peer_app_cookie, &slot, set))
+		return count(SLUICE_COUNT_VERDICT_DIRECT, SK_PASS);
+	if (send_to_leg(msg, me, leg, set, &why)) {
+		if (paired && slot.stats)
+			slot.stats->leg_redirect_bytes += size;
+		return count(SLUICE_COUNT_VERDICT_TO_LEG, SK_PASS);
+	}
+	if (paired && slot.stats)
+		slot.stats->leg_tcp_bytes += size;
+	return by_tcp(why);
+}
+
+static __always_inline int leg_sends(struct sk_msg_md *msg, struct sluice_sock *me,
+				     const struct sluice_settings *set)
+{
+	__u64 queued = 0, cookie = me->peer_cookie;
+	__u32 why = 0;
+	struct sluice_sock *app = find_live(cookie);
+	if (!app)
+		return by_tcp(SLUICE_COUNT_VERDICT_PASS);
+	if (!app_takes_part(app, cookie, 0))
+		return by_tcp(SLUICE_COUNT_VERDICT_BLOCKING);
+	if (!(flags_of(me) & SLUICE_SOCK_TO_PEER))
+		return by_tcp(SLUICE_COUNT_VERDICT_PASS);
+	if (!all_read(me, app))
+		return by_tcp(SLUICE_COUNT_VERDICT_ORDER);
+	if (!has_room(app, &queued, msg->size, set->pair_limit_bytes, set->node_limit_bytes, &why))
+		return by_tcp(why);
+	if (!redirect(msg, app, cookie))
+		return by_tcp(SLUICE_COUNT_VERDICT_TARGET_GONE);
+	return count(SLUICE_COUNT_VERDICT_TO_APP, SK_PASS);
+}
+
+SEC("sk_msg")
+int verdict(struct sk_msg_md *msg)
+{
+	struct bpf_sock *sk = msg->sk;
+	if (!sk)
+		return by_tcp(SLUICE_COUNT_VERDICT_PASS);
+	struct sock_state *state = bpf_sk_storage_get(&sock_states, sk, 0, 0);
+	struct sluice_settings *set = get_settings();
+	if (!state || !set)
+		return by_tcp(SLUICE_COUNT_VERDICT_PASS);
+	__u64 cookie = state->cookie;
+	struct sluice_sock *me = find_sock(cookie);
+	if (!me)
+		return by_tcp(SLUICE_COUNT_VERDICT_PASS);
+	if (flags_of(me) & SLUICE_SOCK_APP)
+		return app_sends(msg, me, cookie, set);
+	return leg_sends(msg, me, set);
+}
+
+/* What is attached to the map, and copied into each socket on entry, for as long as it lives. A newer version
+ * replaces verdicts[0], and so reaches sockets that are already in. */
+SEC("sk_msg")
+int verdict_entry(struct sk_msg_md *msg)
+{
+	bpf_tail_call(msg, &verdicts, 0);
+	return count(SLUICE_COUNT_VERDICT_MISSING, SK_PASS);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -58,6 +58,7 @@ export const packageGroups = {
     },
     { name: 'qemu-system-x86', why: 'boots other kernels' },
     { name: 'busybox-static', why: 'user space of the guests with other kernels' },
+    { name: 'debian-archive-keyring', why: 'checks the kernels that the guests boot' },
     { name: 'cpio', why: 'packs the initial file system of those guests' },
     { name: 'xz-utils', why: 'unpacks kernel packages' },
     { name: 'zstd', why: 'unpacks kernel packages' },

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, copyFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type Entry, writeArchive } from './cpio.ts'
 import type { Kernel } from './packages.ts'
@@ -19,7 +27,8 @@ export interface BaseArchive {
 
 /** Writes what all guests have in common: busybox, the locked Node, programs, the project as built. */
 export function writeBase(root: string, cacheFolder: string, workFolder: string): BaseArchive {
-  if (!existsSync(BUSYBOX)) throw new Error(`${BUSYBOX} is not there: install the package busybox-static`)
+  if (!existsSync(BUSYBOX))
+    throw new Error(`${BUSYBOX} is not there: install the package busybox-static`)
   const addon = join(root, 'build/Release/sluice.node')
   if (!existsSync(addon)) throw new Error(`${addon} is not there: run \`npm run build\``)
   const node = strippedNode(join(root, NODE), cacheFolder)
@@ -39,7 +48,9 @@ export function writeBase(root: string, cacheFolder: string, workFolder: string)
 /** Base and one kernel's modules: the kernel unpacks archives that follow one another. */
 export function writeInitramfs(base: string, kernel: Kernel, workFolder: string): string {
   const modules = join(workFolder, `modules-${kernel.release}.cpio`)
-  const paths = globSync('**/*', { cwd: kernel.modulesRoot, withFileTypes: true }).filter((entry) => entry.isFile())
+  const paths = globSync('**/*', { cwd: kernel.modulesRoot, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  )
   writeArchive(
     modules,
     paths.map((entry): Entry => {
@@ -51,7 +62,10 @@ export function writeInitramfs(base: string, kernel: Kernel, workFolder: string)
   copyFileSync(base, file)
   appendFileSync(file, readFileSync(modules))
   const { size } = statSync(file)
-  if (size > MAX_BYTES) throw new Error(`the guest's files take ${Math.round(size / 2 ** 20)} MiB, more than ${MAX_BYTES / 2 ** 20}: which package came in?`)
+  if (size > MAX_BYTES)
+    throw new Error(
+      `the guest's files take ${Math.round(size / 2 ** 20)} MiB, more than ${MAX_BYTES / 2 ** 20}: which package came in?`,
+    )
   return file
 }
 
@@ -60,16 +74,35 @@ function system(root: string): readonly Entry[] {
   const guest = (name: string): string => join(root, 'scripts/kernels/guest', name)
   return [
     { path: 'bin/busybox', kind: 'file', mode: 0o755, from: BUSYBOX },
-    ...applets.filter((name) => name !== 'busybox').map((name): Entry => ({ path: `bin/${name}`, kind: 'link', to: '/bin/busybox' })),
+    ...applets
+      .filter((name) => name !== 'busybox')
+      .map((name): Entry => ({ path: `bin/${name}`, kind: 'link', to: '/bin/busybox' })),
     { path: 'sbin/modprobe', kind: 'link', to: '/bin/busybox' },
     { path: 'init', kind: 'link', to: '/bin/busybox' },
     { path: 'etc/inittab', kind: 'file', mode: 0o644, from: guest('inittab') },
     { path: 'etc/boot', kind: 'file', mode: 0o755, from: guest('boot.sh') },
-    { path: 'etc/passwd', kind: 'file', mode: 0o644, from: Buffer.from('root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n') },
-    { path: 'etc/group', kind: 'file', mode: 0o644, from: Buffer.from('root:x:0:\nnogroup:x:65534:\n') },
-    { path: 'etc/hosts', kind: 'file', mode: 0o644, from: Buffer.from('127.0.0.1 localhost\n::1 localhost\n') },
+    {
+      path: 'etc/passwd',
+      kind: 'file',
+      mode: 0o644,
+      from: Buffer.from('root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
+    },
+    {
+      path: 'etc/group',
+      kind: 'file',
+      mode: 0o644,
+      from: Buffer.from('root:x:0:\nnogroup:x:65534:\n'),
+    },
+    {
+      path: 'etc/hosts',
+      kind: 'file',
+      mode: 0o644,
+      from: Buffer.from('127.0.0.1 localhost\n::1 localhost\n'),
+    },
     { path: 'dev/console', kind: 'device', mode: 0o600, major: 5, minor: 1 },
-    ...['proc', 'sys', 'run', 'tmp', 'var/tmp', 'root'].map((path): Entry => ({ path, kind: 'folder' })),
+    ...['proc', 'sys', 'run', 'tmp', 'var/tmp', 'root'].map(
+      (path): Entry => ({ path, kind: 'folder' }),
+    ),
   ]
 }
 

@@ -4,7 +4,19 @@ import { delimiter, join } from 'node:path'
 import type { Entry } from './cpio.ts'
 
 /** Programs of this machine that tests use, put into the guest with their libraries. */
-const programs: readonly string[] = ['ip', 'tc', 'ss', 'nft', 'conntrack', 'bpftool', 'setpriv', 'unshare', 'nsenter', 'mount', 'umount']
+const programs: readonly string[] = [
+  'ip',
+  'tc',
+  'ss',
+  'nft',
+  'conntrack',
+  'bpftool',
+  'setpriv',
+  'unshare',
+  'nsenter',
+  'mount',
+  'umount',
+]
 
 export interface GuestPrograms {
   readonly entries: readonly Entry[]

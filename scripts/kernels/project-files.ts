@@ -23,11 +23,17 @@ const patterns: readonly string[] = [
  * guest has no network: what is not here is not there.
  */
 export function gatherProject(root: string): readonly Entry[] {
-  const files = patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).filter((path) => statSync(join(root, path)).isFile())
-  const sources = files.filter((path) => path.endsWith('.ts')).map((path) => readFileSync(join(root, path), 'utf8'))
+  const files = patterns
+    .flatMap((pattern) => globSync(pattern, { cwd: root }))
+    .filter((path) => statSync(join(root, path)).isFile())
+  const sources = files
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => readFileSync(join(root, path), 'utf8'))
   const packages = closure(root, new Set(sources.flatMap(importedPackages)))
   const packageFiles = packages.flatMap((name) =>
-    globSync(`node_modules/${name}/**/*.{js,cjs,mjs,json}`, { cwd: root }).filter((path) => !path.includes('/node_modules/', 'node_modules/'.length + name.length - 1)),
+    globSync(`node_modules/${name}/**/*.{js,cjs,mjs,json}`, { cwd: root }).filter(
+      (path) => !path.includes('/node_modules/', 'node_modules/'.length + name.length - 1),
+    ),
   )
   return [...files, ...packageFiles].map((path) => {
     const from = join(root, path)
@@ -38,10 +44,18 @@ export function gatherProject(root: string): readonly Entry[] {
 
 /** npm packages that a source imports; Node's own modules and files of the project are none. */
 export function importedPackages(source: string): readonly string[] {
-  const specifiers = [...source.matchAll(/^(?:import|export)\s(?!type\b)[^'"]*?['"]([^'"]+)['"]/gms)].map(([, name]) => name ?? '')
-  return specifiers
-    .filter((name) => name !== '' && !name.startsWith('.') && !name.startsWith('node:'))
-    .map((name) => name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/'))
+  const statements = source.matchAll(
+    /^(?:import|export) (?!type )(?:[\w\s{},*$]+ from )?'([^'\n]+)'$/gm,
+  )
+  return [...statements]
+    .map(([, name = '']) => name)
+    .filter((name) => !name.startsWith('.') && !name.startsWith('node:'))
+    .map((name) =>
+      name
+        .split('/')
+        .slice(0, name.startsWith('@') ? 2 : 1)
+        .join('/'),
+    )
 }
 
 function closure(root: string, names: Set<string>): readonly string[] {
@@ -49,7 +63,9 @@ function closure(root: string, names: Set<string>): readonly string[] {
   for (const name of names) {
     const manifest = join(root, 'node_modules', name, 'package.json')
     if (!existsSync(manifest)) throw new Error(`npm package ${name} is imported and not installed`)
-    const { dependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8')) as { dependencies?: Record<string, string> }
+    const { dependencies = {} } = JSON.parse(readFileSync(manifest, 'utf8')) as {
+      dependencies?: Record<string, string>
+    }
     for (const dependency of Object.keys(dependencies)) names.add(dependency)
   }
   return [...names]

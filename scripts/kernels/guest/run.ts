@@ -1,6 +1,84 @@
-// Runs inside the guest: preflight, then all of test/kernel, then the kernel's log. Tells each as a line of
-// JSON on stdout.
-import { execFileSync, spawnSync } from 'node:child_process'
-import { globSync } from 'node:fs'
+// Runs inside the guest: preflight, then test/kernel where preflight says that Sluice runs, then the
+// kernel's log. Each is told as a line of JSON on stdout. The kernel's command line may name the tests:
+// sluice.tests=GLOB.
+import { spawnSync } from 'node:child_process'
+import { globSync, readFileSync, writeSync } from 'node:fs'
+import { relative } from 'node:path'
 import { run } from 'node:test'
-import type { GuestMessage } from '../guest-message.ts'
+import type { TestEvent } from 'node:test/reporters'
+import { inspect } from 'node:util'
+import type { Verdict } from '../../../src/nodeproxy/preflight/verdict.ts'
+import type { GuestMessage, TestMessage } from '../guest-message.ts'
+
+/** An emulated CPU is some twenty times slower than the one that the tests were written on. */
+const FILE_TIMEOUT_MS = 30 * 60_000
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
+const STDOUT = 1
+
+function tell(message: GuestMessage): void {
+  const line = Buffer.from(`${JSON.stringify(message)}\n`)
+  for (let sent = 0; sent < line.length; ) sent += writeSync(STDOUT, line, sent)
+}
+
+function preflight(): Verdict | undefined {
+  const args = ['src/cli/main.ts', 'preflight', '-o', 'json', '--timeout', '300']
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  let verdict: Verdict | undefined
+  try {
+    verdict = JSON.parse(stdout) as Verdict
+  } catch {
+    verdict = undefined
+  }
+  tell({ kind: 'preflight', status: status ?? -1, verdict, stderr })
+  return verdict
+}
+
+async function runTests(): Promise<boolean> {
+  const [, glob = 'test/kernel/**/*.test.ts'] =
+    /sluice\.tests=(\S+)/.exec(readFileSync('/proc/cmdline', 'utf8')) ?? []
+  const files = globSync(glob).sort()
+  let good = true
+  for await (const event of run({
+    files,
+    concurrency: 1,
+    timeout: FILE_TIMEOUT_MS,
+  }) as AsyncIterable<TestEvent>) {
+    const message = testMessage(event)
+    if (message === undefined) continue
+    if (message.outcome === 'fail') good = false
+    tell(message)
+  }
+  return good
+}
+
+function testMessage(event: TestEvent): TestMessage | undefined {
+  if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined
+  const { data } = event
+  // A suite says nothing that its tests do not say.
+  if (data.details.type === 'suite') return undefined
+  const file = relative(process.cwd(), data.file ?? '')
+  const head = {
+    kind: 'test',
+    file,
+    name: data.name,
+    durationMs: data.details.duration_ms,
+  } as const
+  if (event.type === 'test:fail') {
+    const { error } = event.data.details
+    return { ...head, outcome: 'fail', message: inspect(error.cause ?? error, { depth: 4 }) }
+  }
+  const skip = data.skip ?? data.todo
+  if (skip === undefined || skip === false) return { ...head, outcome: 'pass', message: '' }
+  return { ...head, outcome: 'skip', message: typeof skip === 'string' ? skip : 'no reason given' }
+}
+
+function kernelLog(): readonly string[] {
+  const { stdout } = spawnSync('dmesg', { encoding: 'utf8', maxBuffer: MAX_OUTPUT_BYTES })
+  const lines = stdout.split('\n')
+  return lines.slice(lines.findLastIndex((line) => line.includes('sluice: tests begin')) + 1)
+}
+
+const verdict = preflight()
+const good = verdict?.ok !== true || (await runTests())
+tell({ kind: 'log', lines: kernelLog() })
+process.exitCode = good ? 0 : 1

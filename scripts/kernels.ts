@@ -1,0 +1,213 @@
+// The tests on other kernels: downloads Debian's, boots each under QEMU, runs preflight and test/kernel inside.
+//   npm run test:kernels                     every series of docs/kernels.md
+//   npm run test:kernels -- --ci             those that CI runs
+//   npm run test:kernels -- --kernel 6.1     one (repeatable; also others of trixie-backports, as 6.18)
+//   --tests GLOB      only these test files, e.g. 'test/kernel/connect*.test.ts'
+//   --accel tcg|kvm   else: kvm where it works
+//   --timeout MIN     for one kernel (default 30)
+//   -o json           one JSON object at the end
+// Exit status 1: a kernel did not do what its series is to do.
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { writeBase, writeInitramfs } from './kernels/initramfs.ts'
+import { type Judgement, judge } from './kernels/judge.ts'
+import { fetchKernel, type Kernel } from './kernels/packages.ts'
+import { type Accelerator, kvmIsOffered } from './kernels/qemu.ts'
+import { findSeries, type KernelSeries, kernelSeries } from './kernels/series.ts'
+import { consoleFileOf, runSession, type Session } from './kernels/session.ts'
+
+const root = join(import.meta.dirname, '..')
+const KVM_BOOT_TIMEOUT_MS = 20_000
+
+interface Row extends Judgement {
+  readonly series: string
+  readonly release: string
+  readonly accelerator: Accelerator | 'none'
+  readonly tookMs: number
+}
+
+interface Options {
+  readonly series: readonly KernelSeries[]
+  readonly accelerator: Accelerator | 'auto'
+  readonly timeoutMs: number
+  readonly tests: string | undefined
+  readonly json: boolean
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      ci: { type: 'boolean', default: false },
+      kernel: { type: 'string', multiple: true, default: [] },
+      tests: { type: 'string' },
+      accel: { type: 'string', default: 'auto' },
+      timeout: { type: 'string', default: '30' },
+      output: { type: 'string', short: 'o', default: 'table' },
+    },
+  })
+  const { accel } = values
+  if (accel !== 'auto' && accel !== 'tcg' && accel !== 'kvm') {
+    throw new Error(`--accel ${accel}: it is tcg, kvm or auto`)
+  }
+  const minutes = Number(values.timeout)
+  if (!(minutes > 0)) throw new Error(`--timeout ${values.timeout}: it is a number of minutes`)
+  const named = values.kernel.map(findSeries)
+  const series = named.length > 0 ? named : kernelSeries.filter(({ ci }) => ci || !values.ci)
+  return {
+    series,
+    accelerator: accel,
+    timeoutMs: minutes * 60_000,
+    tests: values.tests,
+    json: values.output === 'json',
+  }
+}
+
+/** KVM that is there may still hang with these kernels; then they are emulated. */
+async function runWithBestAccelerator(
+  kernel: Kernel,
+  options: Options,
+  session: Omit<Parameters<typeof runSession>[1], 'accelerator'>,
+): Promise<{ session: Session; accelerator: Accelerator }> {
+  const wanted =
+    options.accelerator === 'auto' ? (kvmIsOffered() ? 'kvm' : 'tcg') : options.accelerator
+  const tentative = options.accelerator === 'auto' && wanted === 'kvm'
+  const first = await runSession(kernel, {
+    ...session,
+    accelerator: wanted,
+    ...(tentative ? { bootTimeoutMs: KVM_BOOT_TIMEOUT_MS } : {}),
+  })
+  if (first.booted || !tentative || session.signal.aborted)
+    return { session: first, accelerator: wanted }
+  say(`${kernel.release}: /dev/kvm is there and does not boot it; emulating`)
+  return {
+    session: await runSession(kernel, { ...session, accelerator: 'tcg' }),
+    accelerator: 'tcg',
+  }
+}
+
+async function testKernel(
+  series: KernelSeries,
+  options: Options,
+  folders: Folders,
+  signal: AbortSignal,
+): Promise<Row> {
+  const began = performance.now()
+  try {
+    say(`${series.name}: fetching`)
+    const kernel = await fetchKernel(series, folders.cache)
+    const initramfs = writeInitramfs(folders.base, kernel, folders.work)
+    say(`${series.name}: booting ${kernel.release}`)
+    const { session, accelerator } = await runWithBestAccelerator(kernel, options, {
+      initramfs,
+      timeoutMs: options.timeoutMs,
+      workFolder: folders.work,
+      consoleFile: consoleFileOf(folders.cache, kernel),
+      onTest: ({ outcome, name, durationMs }) =>
+        say(`${series.name}: ${outcome} ${name} (${Math.round(durationMs)} ms)`),
+      signal,
+      ...(options.tests === undefined ? {} : { tests: options.tests }),
+    })
+    rmSync(initramfs)
+    const judgement = judge(series, session)
+    return {
+      series: series.name,
+      release: kernel.release,
+      accelerator,
+      tookMs: session.tookMs,
+      ...judgement,
+    }
+  } catch (error) {
+    const problems = [error instanceof Error ? error.message : String(error)]
+    const nothing = {
+      ok: false,
+      verdict: 'not run',
+      passed: 0,
+      failed: 0,
+      skipped: 0,
+      warnings: [],
+      problems,
+    }
+    return {
+      series: series.name,
+      release: '',
+      accelerator: 'none',
+      tookMs: performance.now() - began,
+      ...nothing,
+    }
+  }
+}
+
+interface Folders {
+  readonly cache: string
+  readonly work: string
+  readonly base: string
+}
+
+function table(rows: readonly Row[]): string {
+  const cells = rows.map((row) => [
+    row.ok ? '√' : '×',
+    row.series,
+    row.release,
+    row.verdict,
+    `${row.passed} passed, ${row.failed} failed, ${row.skipped} skipped`,
+    row.warnings.length === 0 ? 'log clean' : `${row.warnings.length} kernel warnings`,
+    `${Math.round(row.tookMs / 1000)} s (${row.accelerator})`,
+  ])
+  const widths =
+    cells[0]?.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0))) ?? []
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+  const problems = rows.flatMap((row) =>
+    row.problems.map((problem) => `\n${row.series}: ${problem}`),
+  )
+  return [...lines, ...problems, ''].join('\n')
+}
+
+function say(text: string): void {
+  process.stderr.write(`kernels: ${text}\n`)
+}
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  if (process.arch !== 'x64')
+    throw new Error(`guests are x86-64, this machine is ${process.arch}: use an x86-64 machine`)
+  const home = process.env['XDG_CACHE_HOME']
+  const cache = home === undefined ? join(root, '.cache/kernels') : join(home, 'sluice/kernels')
+  mkdirSync(cache, { recursive: true })
+  const work = mkdtempSync(join(tmpdir(), 'sluice-kernels-'))
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.once(signal, () => stop.abort(signal))
+  try {
+    const base = writeBase(root, cache, work)
+    if (base.missing.length > 0)
+      say(`not on this machine, so not in the guests: ${base.missing.join(', ')}`)
+    const rows: Row[] = []
+    for (const series of options.series) {
+      if (stop.signal.aborted) break
+      rows.push(await testKernel(series, options, { cache, work, base: base.file }, stop.signal))
+    }
+    const ok = !stop.signal.aborted && rows.every((row) => row.ok)
+    process.stdout.write(
+      options.json
+        ? `${JSON.stringify({ version: 1, ok, kernels: rows }, undefined, 2)}\n`
+        : table(rows),
+    )
+    process.exitCode = ok ? 0 : 1
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+}
+
+try {
+  await main()
+} catch (error) {
+  say(`failed: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}

@@ -44,17 +44,23 @@ export interface Workload {
   readonly canonicalRevision: string
   readonly app: string
   readonly version: string
+  /** Keys of the services that have it as an endpoint, sorted: what telemetry names for its address. */
+  readonly services?: readonly string[]
 }
 
 export interface ServicePort {
   readonly name: string
   readonly port: number
-  /** 'tcp' here; from appProtocol or the port-name prefix. */
+  /** 'tcp', 'http', 'http2', 'grpc', 'https', … from appProtocol or the port-name prefix; '' when neither says. */
   readonly appProtocol: string
 }
 
-/** One address behind a service, with the target port of every service port it serves. */
+/**
+ * One address behind a service, with the target port of every service port it serves. An address can be in
+ * the list twice, with other ports, where its slices do not agree on its conditions.
+ */
 export interface Endpoint {
+  /** Its uid; empty for an address that is no pod's. */
   readonly workload: string
   readonly address: NetworkAddress
   /** Service port -> port on the endpoint. A service port that is not here is not served. */
@@ -78,8 +84,15 @@ export interface Service {
   readonly hostname: string
   /** ClusterIPs, externalIPs and load balancer addresses; none for a headless service. */
   readonly addresses: readonly NetworkAddress[]
+  /**
+   * Those of `addresses` that are not cluster IPs (external and load balancer addresses). Other services may
+   * have them too, on other ports, and a port that no service has is not ours: it passes through.
+   */
+  readonly externalAddresses?: readonly NetworkAddress[]
   readonly ports: readonly ServicePort[]
   readonly endpoints: readonly Endpoint[]
+  /** Sent for telemetry's sake only: `endpoints` is empty, and says nothing of how many there are. */
+  readonly endpointsOmitted?: boolean
   /** Seconds; 0: no affinity. */
   readonly clientIpAffinitySeconds: number
   readonly internalTrafficPolicy: 'cluster' | 'local'
@@ -88,7 +101,10 @@ export interface Service {
   readonly trafficDistribution: '' | 'preferSameZone' | 'preferSameNode'
 }
 
-/** What a node does with one of its own pods. `uid` is Kubernetes' pod uid, which names its cgroup. */
+/**
+ * What a node does with one of its own pods. `uid` is the one that names its cgroup: Kubernetes' pod uid, or
+ * for a static pod the hash of its file.
+ */
 export interface PodEnrolment {
   readonly type: 'enrolment'
   readonly uid: string

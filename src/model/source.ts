@@ -5,9 +5,13 @@ import type { Resource } from './resources.ts'
  * acknowledges or rejects each delta. Implemented over a Unix socket by the lab and over gRPC by the operator.
  *
  * Names a node may subscribe to:
- * - `node/<node>`: settings and the enrolment of that node's pods (always subscribed)
- * - `address/<network>/<ip>`: the service or workload with that address, with everything it refers to.
+ * - `node/<node>`: settings, the enrolment of that node's pods, their workloads, and the services that these
+ *   are endpoints of, without endpoints (always subscribed)
+ * - `address/<network>/<ip>`: the services with that address, with their endpoints and the workloads of
+ *   these; else the workload, with its services without their endpoints.
  *   Unknown addresses are answered by `absent`, and stay subscribed: an address that joins later is sent.
+ *
+ * One delta is on its way at a time: the next is sent when it is acknowledged, with what changed meanwhile.
  */
 export interface Delta {
   readonly nonce: string
@@ -17,14 +21,35 @@ export interface Delta {
   readonly removals: readonly string[]
   /** Subscribed names that nothing answers to, as of this delta. */
   readonly absent: readonly string[]
+  /** Subscribed names that are answered in full as of this delta, and were not before. */
+  readonly present?: readonly string[]
+  /** Names that are not served, and why: a limit, another node's name, no valid name. */
+  readonly refused?: readonly RefusedName[]
+  /**
+   * The first delta of a stream. What the node held before stays in use until a delta says `complete`; what
+   * was not sent until then is gone.
+   */
+  readonly initial?: boolean
+  /** Everything subscribed has been sent. */
+  readonly complete?: boolean
+}
+
+export interface RefusedName {
+  readonly name: string
+  /** Names the limit or rule, and the fix. */
+  readonly error: string
 }
 
 export interface ConfigStream {
   subscribe(names: readonly string[]): void
   unsubscribe(names: readonly string[]): void
   ack(nonce: string): void
-  /** The last good state stays; `error` names resource, field and fix. */
-  nack(nonce: string, error: string): void
+  /**
+   * The last good state stays; `error` names resource, field and fix.
+   * @param rejected names of the resources at fault: the rest of the delta is sent again without them. When
+   * none is named, nothing is sent again before something changes.
+   */
+  nack(nonce: string, error: string, rejected?: readonly string[]): void
   close(): void
 }
 

@@ -6,6 +6,10 @@ export interface PodAddresses {
   readonly ipv6?: string
 }
 
+export function addressList(addresses: PodAddresses): readonly string[] {
+  return [addresses.ipv4, addresses.ipv6].filter((address) => address !== undefined)
+}
+
 export type AddressCheck =
   | { readonly ok: true; readonly addresses: PodAddresses }
   | { readonly ok: false; readonly reason: string }

@@ -31,8 +31,6 @@ export interface Agent {
   /** The kernel saw a connect from a namespace that nobody classified. */
   unclassifiedSeen(): void
   pods(): readonly PodStatus[]
-  /** uid of the pod behind one of our pod numbers. */
-  uidOf(podId: number): string | undefined
   readonly watches: number
   readonly errors: number
   /** Resolves when all that is known so far is applied. */
@@ -41,115 +39,145 @@ export interface Agent {
   close(): Promise<void>
 }
 
+/** Everything the agent remembers. Its functions below are the only ones that change it. */
+interface State {
+  readonly options: AgentOptions
+  readonly records: Map<string, PodRecord>
+  cgroups: ReadonlyMap<string, PodCgroup>
+  nextPodId: number
+  errors: number
+  cleanedUp: boolean
+  readonly context: ReconcileContext
+  readonly queue: WorkQueue
+  readonly watch: CgroupWatch
+}
+
 /** Starts finding the pods of this node, and keeps kernel and workers in step with them. */
 export function startAgent(options: AgentOptions): Agent {
   const { handles } = options
-  const records = new Map<string, PodRecord>()
-  let cgroups: ReadonlyMap<string, PodCgroup> = new Map()
-  let nextPodId = 1
-  let errors = 0
-  let cleanedUp = false
-
-  const context: ReconcileContext = {
-    handles,
-    procDir: options.procDir,
-    nodeInode: netnsInode(`${options.procDir}/self/ns/net`),
-    nowMs: Date.now,
-    cgroupOf: (uid) => cgroups.get(uid),
-    ownerOf: (address, except) => ownerOf(records, address, except),
-    lookAgain: (uid) => queue.add(uid),
-  }
-
-  async function work(uid: string): Promise<WorkResult> {
-    const record = records.get(uid) ?? newRecord(uid, nextPodId++, Date.now())
-    records.set(uid, record)
-    const result = await reconcilePod(context, record)
-    if (cgroups.get(uid) === undefined && record.netns === undefined) records.delete(uid)
-    return result
-  }
-
-  const queue: WorkQueue = createWorkQueue({
-    work,
-    onError(uid, error, retryInMs) {
-      errors += 1
-      const message = error instanceof Error ? error.message : String(error)
-      const record = records.get(uid)
-      // One that is in the mesh stays in it as it was: a change that fails leaves the last good state.
-      if (record !== undefined && record.enrolled === undefined) {
-        setState(record, 'failed', message, Date.now())
-      }
-      options.onError({ pod: podName(handles, uid), message, retryInMs })
-    },
-  })
-
-  const watch: CgroupWatch = watchCgroups({
-    onTree: () => scan(false),
-    onPod: (uid) => queue.add(uid),
-    onError(path, error) {
-      errors += 1
-      const message = `watching ${path}: ${error.message}; raise fs.inotify.max_user_watches. Until then pods are found every ${options.rescanMs} ms`
-      options.onError({ pod: '', message, retryInMs: options.rescanMs })
-    },
-  })
-
-  function scan(all: boolean): void {
-    let tree: CgroupTree
-    try {
-      tree = readCgroupTree(options.kubepodsDir)
-    } catch (error) {
-      errors += 1
-      options.onError({ pod: '', message: String(error), retryInMs: options.rescanMs })
-      return
-    }
-    const before = cgroups
-    cgroups = new Map(tree.pods.map((pod) => [pod.uid, pod]))
-    watch.follow(tree)
-    for (const uid of new Set([...cgroups.keys(), ...records.keys()])) {
-      if (all || before.has(uid) !== cgroups.has(uid)) queue.add(uid)
-    }
-  }
-
-  /** What an earlier proxy enrolled and nobody has any more. Only once all pods of the node are known. */
-  async function cleanUp(): Promise<void> {
-    await queue.idle()
-    if (cleanedUp || !handles.enrolments.complete) return
-    cleanedUp = true
-    const keep = new Set<bigint>([options.nodeNetnsCookie])
-    for (const { netns } of records.values()) if (netns !== undefined) keep.add(netns.cookie)
-    handles.kernel.removePodsExcept(keep)
-  }
-
+  const state = newState(options)
   handles.kernel.excludeNetns(options.nodeNetnsCookie)
-  scan(true)
-  void cleanUp()
+  scan(state, 'all')
+  void cleanUp(state)
   const rescan = setInterval(() => {
-    scan(true)
-    for (const record of records.values()) refreshOlderConnections(record, context)
-    void cleanUp()
+    scan(state, 'all')
+    for (const record of state.records.values()) refreshOlderConnections(record, state.context)
+    void cleanUp(state)
   }, options.rescanMs)
-
   return {
     configurationChanged(uid) {
-      if (uid === undefined) scan(true)
-      else queue.add(uid)
+      if (uid === undefined) scan(state, 'all')
+      else state.queue.add(uid)
     },
-    unclassifiedSeen: () => scan(true),
+    unclassifiedSeen: () => scan(state, 'all'),
     pods: () =>
-      [...records.values()].map((record) => statusOf(record, handles.enrolments.get(record.uid))),
-    uidOf: (podId) => [...records.values()].find((record) => record.podId === podId)?.uid,
+      [...state.records.values()].map((record) =>
+        statusOf(record, handles.enrolments.get(record.uid)),
+      ),
     get watches() {
-      return watch.size
+      return state.watch.size
     },
     get errors() {
-      return errors
+      return state.errors
     },
-    settled: () => queue.idle(),
+    settled: () => state.queue.idle(),
     async close() {
       clearInterval(rescan)
-      watch.close()
-      await queue.close()
+      state.watch.close()
+      await state.queue.close()
     },
   }
+}
+
+function newState(options: AgentOptions): State {
+  const { handles, procDir } = options
+  const records = new Map<string, PodRecord>()
+  const state: State = {
+    options,
+    records,
+    cgroups: new Map(),
+    nextPodId: 1,
+    errors: 0,
+    cleanedUp: false,
+    context: {
+      handles,
+      procDir,
+      nodeInode: netnsInode(`${procDir}/self/ns/net`),
+      nowMs: Date.now,
+      cgroupOf: (uid) => state.cgroups.get(uid),
+      ownerOf: (address, except) => ownerOf(records, address, except),
+      lookAgain: (uid) => state.queue.add(uid),
+    },
+    queue: createWorkQueue({
+      work: (uid) => work(state, uid),
+      onError: (uid, error, retryInMs) => workFailed(state, uid, error, retryInMs),
+      maxRetryMs: 2_000,
+    }),
+    watch: watchCgroups({
+      onTree: () => scan(state, 'changed'),
+      onPod: (uid) => state.queue.add(uid),
+      onError: (path, error) => watchFailed(state, path, error),
+    }),
+  }
+  return state
+}
+
+async function work(state: State, uid: string): Promise<WorkResult> {
+  const { records } = state
+  const record = records.get(uid) ?? newRecord(uid, state.nextPodId++, Date.now())
+  records.set(uid, record)
+  const result = await reconcilePod(state.context, record)
+  if (!state.cgroups.has(uid) && record.netns === undefined) records.delete(uid)
+  return result
+}
+
+function workFailed(state: State, uid: string, error: unknown, retryInMs: number): void {
+  const message = error instanceof Error ? error.message : String(error)
+  const record = state.records.get(uid)
+  state.errors += 1
+  // One that is in the mesh stays in it as it was: a change that fails leaves the last good state.
+  if (record !== undefined && record.enrolled === undefined) {
+    setState(record, 'failed', message, Date.now())
+  }
+  state.options.onError({ pod: podName(state.options.handles, uid), message, retryInMs })
+}
+
+function watchFailed(state: State, path: string, error: Error): void {
+  const { rescanMs, onError } = state.options
+  const until = `until then pods are found every ${rescanMs} ms`
+  const message = `watching ${path}: ${error.message}; raise fs.inotify.max_user_watches, ${until}`
+  state.errors += 1
+  onError({ pod: '', message, retryInMs: rescanMs })
+}
+
+/** Reads the tree; looks at all pods, or at those that came or went. */
+function scan(state: State, which: 'all' | 'changed'): void {
+  const { options, records, queue, watch } = state
+  let tree: CgroupTree
+  try {
+    tree = readCgroupTree(options.kubepodsDir)
+  } catch (error) {
+    state.errors += 1
+    options.onError({ pod: '', message: String(error), retryInMs: options.rescanMs })
+    return
+  }
+  const before = state.cgroups
+  state.cgroups = new Map(tree.pods.map((pod) => [pod.uid, pod]))
+  watch.follow(tree)
+  for (const uid of new Set([...state.cgroups.keys(), ...records.keys()])) {
+    if (which === 'all' || before.has(uid) !== state.cgroups.has(uid)) queue.add(uid)
+  }
+}
+
+/** What an earlier proxy enrolled and nobody has any more. Only once all pods of the node are known. */
+async function cleanUp(state: State): Promise<void> {
+  const { handles, nodeNetnsCookie } = state.options
+  await state.queue.idle()
+  if (state.cleanedUp || !handles.enrolments.complete) return
+  state.cleanedUp = true
+  const keep = new Set<bigint>([nodeNetnsCookie])
+  for (const { netns } of state.records.values()) if (netns !== undefined) keep.add(netns.cookie)
+  handles.kernel.removePodsExcept(keep)
 }
 
 function ownerOf(

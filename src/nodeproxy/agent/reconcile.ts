@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import type { PodEnrolment } from '../../model/resources.ts'
-import { checkAddresses } from './addresses.ts'
+import { addressList, checkAddresses } from './addresses.ts'
 import type { PodCgroup } from './cgroup-tree.ts'
 import { enrol, inForce } from './enrol.ts'
 import type { AgentHandles } from './interfaces.ts'
@@ -56,7 +56,7 @@ export async function reconcilePod(
   record.netns = facts.netns
   if (enrolment === undefined) return unknownPod(record, now)
   if (!enrolment.enrolled) return excludePod(context, record, facts.netns, enrolment)
-  return await enrolPod(context, record, { ...facts, pid: found.pid }, enrolment)
+  return enrolPod(context, record, { ...facts, pid: found.pid }, enrolment)
 }
 
 /** Most runs end here: what is in force follows from the very same object. */
@@ -137,7 +137,7 @@ async function enrolPod(
   const owner = (address: string): string | undefined => context.ownerOf(address, record.uid)
   const check = checkAddresses(enrolment.addresses, facts.inside, owner)
   if (!check.ok) throw new Error(check.reason)
-  for (const address of Object.values(check.addresses)) {
+  for (const address of addressList(check.addresses)) {
     const other = owner(address)
     if (other === undefined) continue
     context.lookAgain(other)

@@ -1,6 +1,6 @@
 import type { PodEnrolment } from '../../model/resources.ts'
 import type { PodListeners } from '../kernel/kernel.ts'
-import type { PodAddresses } from './addresses.ts'
+import { addressList, type PodAddresses } from './addresses.ts'
 import type { PodState, PodStatus } from './pod-status.ts'
 
 /** The pod's namespace, held open: its inode cannot name another one meanwhile. */
@@ -72,7 +72,7 @@ export function statusOf(record: PodRecord, enrolment: PodEnrolment | undefined)
     reason: record.reason,
     podId: record.podId,
     netnsCookie: record.netns === undefined ? '' : String(record.netns.cookie),
-    addresses: held === undefined ? (enrolment?.addresses ?? []) : Object.values(held),
+    addresses: held === undefined ? (enrolment?.addresses ?? []) : addressList(held),
     acceleration: enrolment?.acceleration ?? 'off',
     failureMode: enrolment?.failureMode ?? 'open',
     connectionsBefore: record.connectionsBefore.size,

@@ -1,15 +1,4 @@
-/** Runs something later. Injected, so that tests own time. */
-export interface Scheduler {
-  /** @returns what cancels it */
-  after(delayMs: number, run: () => void): () => void
-}
-
-export const realTime: Scheduler = {
-  after(delayMs, run) {
-    const timer = setTimeout(run, delayMs)
-    return () => clearTimeout(timer)
-  },
-}
+import { realTime, type Scheduler } from '../time/scheduler.ts'
 
 /** `again`: the work is not finished, run it once more after this time even if nothing happens. */
 export type WorkResult = { readonly done: true } | { readonly againAfterMs: number }

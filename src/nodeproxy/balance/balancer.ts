@@ -22,18 +22,19 @@ export interface BalancerOptions {
 export interface Balancer {
   /** A target for this client that is not among `tried`; undefined when none is left. */
   pick(client: string, tried: readonly string[], nowMs: number): Target | undefined
-  /** Health changed: the next pick sees it. */
-  refresh(): void
 }
 
 /** Balances one service port over its targets, leaving out those that health has ejected. */
 export function createBalancer(options: BalancerOptions, state: BalanceState): Balancer {
   const { name, targets, clientAffinitySeconds } = options
   let picker: Picker | undefined
+  let version = -1
 
   function current(nowMs: number): Picker {
-    if (picker === undefined || picker.staleAtMs <= nowMs)
+    if (picker === undefined || picker.staleAtMs <= nowMs || version !== state.health.version) {
       picker = makePicker(targets, state, nowMs)
+      version = state.health.version
+    }
     return picker
   }
 
@@ -52,9 +53,6 @@ export function createBalancer(options: BalancerOptions, state: BalanceState): B
     pick(client, tried, nowMs) {
       if (clientAffinitySeconds > 0) return pickSticky(client, tried, nowMs)
       return current(nowMs).pick(tried)
-    },
-    refresh() {
-      picker = undefined
     },
   }
 }

@@ -15,6 +15,8 @@ export interface Health {
   ejectedUntilMs(key: string, nowMs: number): number
   /** Drops what is known of targets that are gone. */
   retain(keys: ReadonlySet<string>): void
+  /** Grows with each ejection: a picker made at another version may hold an ejected target. */
+  readonly version: number
   /** Targets that are out now, for metrics. */
   ejected(nowMs: number): number
 }
@@ -30,6 +32,7 @@ interface Record {
  */
 export function trackHealth(options: HealthOptions = defaultHealth): Health {
   const records = new Map<string, Record>()
+  let version = 0
   return {
     succeeded(key) {
       records.delete(key)
@@ -41,6 +44,7 @@ export function trackHealth(options: HealthOptions = defaultHealth): Health {
       record.untilMs = nowMs + Math.min(options.ejectMs * 2 ** record.failures, options.maxEjectMs)
       record.failures += 1
       records.set(key, record)
+      version += 1
       return true
     },
     ejectedUntilMs(key, nowMs) {
@@ -49,6 +53,9 @@ export function trackHealth(options: HealthOptions = defaultHealth): Health {
     },
     retain(keys) {
       for (const key of records.keys()) if (!keys.has(key)) records.delete(key)
+    },
+    get version() {
+      return version
     },
     ejected(nowMs) {
       let count = 0

@@ -6,8 +6,6 @@ export interface Target {
   readonly port: number
   /** uid of the workload behind it; empty for an address that nobody named. */
   readonly workload: string
-  /** It runs on this node, so the connection crosses one proxy and not two. */
-  readonly local: boolean
 }
 
 export function targetKey(address: string, port: number): string {

@@ -1,33 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { createWorkQueue, type Scheduler } from '../../../../src/nodeproxy/agent/work-queue.ts'
-
-interface ManualTime extends Scheduler {
-  readonly delays: readonly number[]
-  /** Runs what waits, once. */
-  pass(): void
-}
-
-function manualTime(): ManualTime {
-  let waiting: { delayMs: number; run: () => void }[] = []
-  return {
-    after(delayMs, run) {
-      const entry = { delayMs, run }
-      waiting.push(entry)
-      return () => {
-        waiting = waiting.filter((one) => one !== entry)
-      }
-    },
-    get delays() {
-      return waiting.map(({ delayMs }) => delayMs)
-    },
-    pass() {
-      const now = waiting
-      waiting = []
-      for (const { run } of now) run()
-    },
-  }
-}
+import { createWorkQueue } from '../../../../src/nodeproxy/agent/work-queue.ts'
+import { manualTime } from '../manual-time.ts'
 
 test('adds during a run lead to one more run, and a key never runs twice at once', async () => {
   let running = 0

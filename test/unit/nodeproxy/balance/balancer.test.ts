@@ -31,7 +31,6 @@ test('an ejected target is never picked while another one is left, and comes bac
         const out = new Set(ejectedIndexes.flatMap((index) => all[index]?.key ?? []))
         balancer.pick('c', [], 0)
         for (const key of out) mine.health.failed(key, 0)
-        balancer.refresh()
         for (let round = 0; round < 20; round += 1) {
           const key = balancer.pick('c', [], 500)?.key ?? 'none'
           assert.equal(out.has(key), out.size === count, 'only when all are out may one be used')

@@ -62,7 +62,7 @@ test('of two choices the one with fewer open connections wins, so load evens out
   }
   const loads = [...inFlight.values()]
   // One random choice would spread these by about 130 (four standard deviations).
-  assert.ok(Math.max(...loads) - Math.min(...loads) < 12, `${loads.join(' ')}`)
+  assert.ok(Math.max(...loads) - Math.min(...loads) < 12, loads.join(' '))
 })
 
 test('with two targets the busier one is never picked', () => {

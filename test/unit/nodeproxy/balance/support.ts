@@ -5,7 +5,7 @@ import { type Target, targetKey } from '../../../../src/nodeproxy/balance/target
 export function targets(count: number): readonly Target[] {
   return Array.from({ length: count }, (_, index) => {
     const address = `10.1.0.${index + 1}`
-    return { key: targetKey(address, 80), address, port: 80, workload: `w${index}`, local: false }
+    return { key: targetKey(address, 80), address, port: 80, workload: `w${index}` }
   })
 }
 

@@ -1,0 +1,40 @@
+import type { Workload } from '../../model/resources.ts'
+import type { Balancer } from '../balance/balancer.ts'
+import type { Target } from '../balance/target.ts'
+import type { Refusal } from '../policy/refusal.ts'
+import type { Peer } from './leg.ts'
+import type { PodView } from './pod.ts'
+import type { ServiceView } from './service-view.ts'
+
+/** One proxied connection, from accept to its end. Owned by the worker whose reactor accepted it. */
+export interface Connection {
+  readonly id: number
+  readonly direction: 'outbound' | 'inbound'
+  /** The pod whose listener took it: the client outbound, the server inbound. */
+  readonly pod: PodView
+  readonly peer: Peer
+  readonly asked: Peer
+  readonly originFlags: number
+  /** As known when it was decided; inbound ones may become known a little later. */
+  source: Workload | undefined
+  /** It was asked for, and the answer is on its way. */
+  sourcePending: boolean
+  destination: Workload | undefined
+  service: ServiceView | undefined
+  balancer: Balancer | undefined
+  /** While a connection to it is open or being opened: counted as in flight there. */
+  target: Target | undefined
+  /** The last target, also after it was given up. */
+  endpoint: Target | undefined
+  /** The pod at the other end, when it is on this node and in the mesh. */
+  localPod: PodView | undefined
+  /** To an address outside the mesh. */
+  outside: boolean
+  attempts: number
+  readonly tried: string[]
+  refusal: Refusal | undefined
+  connected: boolean
+  /** `opened` is told once, when the labels are known. */
+  openedTold: boolean
+  slots: readonly [number, number] | undefined
+}

@@ -1,0 +1,188 @@
+import { refuse } from '../policy/refusal.ts'
+import type { Connection } from './connection.ts'
+import { connect, decide, end, pickAndConnect, release } from './decide.ts'
+import { describeErrno, isLocalErrno } from './errno.ts'
+import type { Accepted, Ended } from './events.ts'
+import type { FlowContext } from './flow-context.ts'
+import { mayPair } from './pairing.ts'
+import type { PodView } from './pod.ts'
+import { routeOutbound } from './route.ts'
+
+/**
+ * The way of a TCP connection, from the reactor's events: accepted -> route -> authorise -> pick -> leg ->
+ * forwarding (in the reactor) -> ended. Each step gives a value or a Refusal; `end` alone acts on refusals.
+ */
+export interface Flow {
+  accepted(event: Accepted): void
+  connected(conn: number): void
+  connectFailed(conn: number, errno: number): void
+  /** The kernel's pairing began (errno 0) or could not. */
+  paired(conn: number, errno: number): void
+  ended(event: Ended): void
+  /** Resets every connection that has this pod at its listener's end. */
+  resetPod(podId: number): void
+  /** Connections of this pod that have no leg yet: its namespace is still needed. */
+  undecided(podId: number): number
+}
+
+export function createFlow(context: FlowContext): Flow {
+  const { open } = context
+  return {
+    accepted: (event) => accepted(context, event),
+    connected: (conn) => withOpen(open, conn, (connection) => connected(context, connection)),
+    connectFailed: (conn, errno) =>
+      withOpen(open, conn, (connection) => connectFailed(context, connection, errno)),
+    paired: (conn, errno) =>
+      withOpen(open, conn, (connection) => paired(context, connection, errno)),
+    ended: (event) => withOpen(open, event.conn, (connection) => ended(context, connection, event)),
+    resetPod(podId) {
+      for (const connection of open.values()) {
+        const { pod } = connection
+        if (pod.podId !== podId) continue
+        end(context, connection, refuse('podGone', `pod ${pod.namespace}/${pod.name}`))
+      }
+    },
+    undecided(podId) {
+      let count = 0
+      for (const { pod, connected: hasLeg } of open.values()) {
+        if (pod.podId === podId && !hasLeg) count += 1
+      }
+      return count
+    },
+  }
+}
+
+/** Events of a connection that is gone meanwhile mean nothing any more. */
+function withOpen(
+  open: ReadonlyMap<number, Connection>,
+  conn: number,
+  handle: (connection: Connection) => void,
+): void {
+  const connection = open.get(conn)
+  if (connection !== undefined) handle(connection)
+}
+
+function accepted(context: FlowContext, event: Accepted): void {
+  const { open, commands, tables } = context
+  const pod = context.podById(event.podId)
+  if (pod === undefined) {
+    commands.reset(event.conn)
+    return
+  }
+  const connection = newConnection(event, pod)
+  open.set(event.conn, connection)
+  if (event.direction === 'inbound') {
+    acceptInbound(context, connection)
+    return
+  }
+  connection.source = tables.workload(pod.workload)
+  if (!event.originFound) {
+    // The reactor resets it by itself.
+    connection.refusal = refuse('unpublished', `from ${event.peer.address}`)
+    return
+  }
+  const { address, port } = event.asked
+  decide(context, connection, routeOutbound(pod, address, port, tables, context.settings()))
+}
+
+function acceptInbound(context: FlowContext, connection: Connection): void {
+  const { asked, pod } = connection
+  connection.destination = context.tables.workload(pod.workload)
+  connection.service = context.tables.serviceBehind(asked.address, asked.port)
+  learnSource(context, connection)
+  const key = `${asked.address}/${asked.port}`
+  connect(context, connection, { key, ...asked, workload: pod.workload })
+}
+
+/** Who is calling matters to the labels alone, so the connection does not wait for it. */
+function learnSource(context: FlowContext, connection: Connection): void {
+  const { tables, open } = context
+  const ip = connection.peer.address
+  connection.source = tables.workloadAt(ip)
+  if (tables.address(ip) !== undefined) return
+  connection.sourcePending = true
+  context.asker.ask(ip, () => {
+    connection.sourcePending = false
+    connection.source = tables.workloadAt(ip)
+    if (open.get(connection.id) === connection && connection.connected) {
+      tellOpened(context, connection)
+    }
+  })
+}
+
+function tellOpened(context: FlowContext, connection: Connection): void {
+  if (connection.openedTold) return
+  connection.openedTold = true
+  context.observer.opened(connection)
+}
+
+function connected(context: FlowContext, connection: Connection): void {
+  const { balance, slots, commands } = context
+  connection.connected = true
+  if (connection.target !== undefined) balance.health.succeeded(connection.target.key)
+  if (!connection.sourcePending) tellOpened(context, connection)
+  if (!mayPair(connection)) return
+  connection.slots = slots.take()
+  if (connection.slots !== undefined) commands.pair(connection.id, connection.slots)
+}
+
+/** No byte went anywhere yet, so another endpoint may be tried. */
+function connectFailed(context: FlowContext, connection: Connection, errno: number): void {
+  const { target, balancer, asked, tried } = connection
+  const cause = describeErrno(errno)
+  release(context, connection)
+  if (target === undefined || balancer === undefined) {
+    const { address, port } = target ?? asked
+    end(context, connection, refuse('connectFailed', `${address} port ${port}: ${cause}`))
+    return
+  }
+  tried.push(target.key)
+  if (!isLocalErrno(errno)) context.balance.health.failed(target.key, context.nowMs())
+  if (connection.attempts < context.settings().maxAttempts) {
+    pickAndConnect(context, connection, cause)
+    return
+  }
+  const detail = `tried ${tried.join(', ')}; last: ${cause}`
+  end(context, connection, refuse('attemptsExhausted', detail))
+}
+
+function paired(context: FlowContext, connection: Connection, errno: number): void {
+  if (connection.slots === undefined || errno === 0) return
+  context.slots.giveBack(connection.slots)
+  connection.slots = undefined
+}
+
+function ended(context: FlowContext, connection: Connection, event: Ended): void {
+  context.open.delete(event.conn)
+  tellOpened(context, connection)
+  context.observer.ended(connection, event)
+  release(context, connection)
+  if (connection.slots !== undefined) context.slots.giveBack(connection.slots)
+}
+
+function newConnection(event: Accepted, pod: PodView): Connection {
+  const { conn: id, direction, peer, asked, originFlags } = event
+  return {
+    id,
+    direction,
+    pod,
+    peer,
+    asked,
+    originFlags,
+    source: undefined,
+    sourcePending: false,
+    destination: undefined,
+    service: undefined,
+    balancer: undefined,
+    target: undefined,
+    endpoint: undefined,
+    localPod: undefined,
+    outside: false,
+    attempts: 0,
+    tried: [],
+    refusal: undefined,
+    connected: false,
+    openedTold: false,
+    slots: undefined,
+  }
+}

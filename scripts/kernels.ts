@@ -1,7 +1,8 @@
-// The tests on other kernels: downloads Debian's, boots each under QEMU, runs preflight and test/kernel inside.
+// The tests on other kernels: downloads Debian's, boots each under QEMU, runs preflight and
+// test/kernel inside.
 //   npm run test:kernels                     every series of docs/kernels.md
 //   npm run test:kernels -- --ci             those that CI runs
-//   npm run test:kernels -- --kernel 6.1     one (repeatable; also others of trixie-backports, as 6.18)
+//   npm run test:kernels -- --kernel 6.1     one or more, also others of backports (6.18)
 //   --tests GLOB      only these test files, e.g. 'test/kernel/connect*.test.ts'
 //   --accel tcg|kvm   else: kvm where it works
 //   --timeout MIN     for one kernel (default 30)

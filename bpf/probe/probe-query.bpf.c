@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* How much does the kernel say that a socket holds unread? Also the probe for BTF: the field is found by
- * relocation, or the object does not load. */
+/* How much does the kernel say that a socket holds unread? Also the probe for BTF: the field is
+ * found by relocation, or the object does not load. */
 #include "probe.h"
 #include <bpf/bpf_core_read.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Does sockops see a connect before its SYN, and both ends when they are established? Are they taken into
- * a sockhash then? */
+/* Does sockops see a connect before its SYN, and both ends when they are established? Are they
+ * taken into a sockhash then? */
 #include "probe.h"
 
 struct {

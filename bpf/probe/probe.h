@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What preflight's probe programs share with src/nodeproxy/preflight/probe-maps.ts. One object a hook, so
- * that a kernel that rejects one of them still answers for the others. They run in a scratch cgroup and
- * a scratch network namespace only. */
+/* What preflight's probe programs share with src/nodeproxy/preflight/probe-maps.ts. One object a
+ * hook, so that a kernel that rejects one of them still answers for the others. They run in a
+ * scratch cgroup and a scratch network namespace only. */
 #ifndef SLUICE_PROBE_H
 #define SLUICE_PROBE_H
 

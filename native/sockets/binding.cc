@@ -98,12 +98,9 @@ Napi::Value NameBy(NameCall call, const char* function, const Napi::CallbackInfo
   sockaddr_storage name = {};
   socklen_t size = sizeof(name);
   Endpoint endpoint;
-  if (call(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
-    return ThrowErrno(env, errno, std::string(function) + " of descriptor " + std::to_string(fd));
-  }
-  if (!FromSockaddr(name, &endpoint)) {
-    return ThrowErrno(env, EAFNOSUPPORT, std::string(function) + " of descriptor " + std::to_string(fd));
-  }
+  const std::string what = std::string(function) + " of descriptor " + std::to_string(fd);
+  if (call(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return ThrowErrno(env, errno, what);
+  if (!FromSockaddr(name, &endpoint)) return ThrowErrno(env, EAFNOSUPPORT, what);
   Napi::Object object = Napi::Object::New(env);
   object.Set("address", Napi::String::New(env, endpoint.address));
   object.Set("port", Napi::Number::New(env, endpoint.port));
@@ -141,7 +138,8 @@ Napi::Value SetOption(const Napi::CallbackInfo& info) {
   const int option = args.Int(2);
   const Bytes value = args.Uint8Array(3);
   if (!args.ok()) return info.Env().Undefined();
-  return Result(info, setsockopt(fd, level, option, value.data, static_cast<socklen_t>(value.size)));
+  const auto size = static_cast<socklen_t>(value.size);
+  return Result(info, setsockopt(fd, level, option, value.data, size));
 }
 
 // Both ways in which programs do it; the tracepoints that watch for it tell them apart.

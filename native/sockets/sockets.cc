@@ -79,8 +79,8 @@ int CreateHere(const std::vector<std::string>& addresses, std::string* step) {
   return netns >= 0 ? netns : -errno;
 }
 
-// The namespace is changed on a thread that ends right after: no thread of Node's ever changes its own.
-// Not std::thread, which without exceptions aborts the process when no thread can be had.
+// The namespace is changed on a thread that ends right after: no thread of Node's ever changes its
+// own. Not std::thread, which without exceptions aborts the process when no thread can be had.
 int OnOwnThread(const std::function<int()>& call) {
   struct Task {
     const std::function<int()>& call;

@@ -20,12 +20,13 @@ struct Endpoint {
 bool ToSockaddr(const Endpoint& endpoint, sockaddr_storage* out, socklen_t* size);
 bool FromSockaddr(const sockaddr_storage& from, Endpoint* out);
 
-// Makes a network namespace, brings its loopback up and puts the addresses on it. Nothing names it, so it
-// ends with its last descriptor. The descriptor, or -errno with *step naming the call that failed.
+// Makes a network namespace, brings its loopback up and puts the addresses on it. Nothing names it,
+// so it ends with its last descriptor. The descriptor, or -errno with *step naming the call that
+// failed.
 int CreateNamespace(const std::vector<std::string>& addresses, std::string* step);
 
-// A stream socket of AF_INET or AF_INET6 inside a namespace; `protocol` is 0 or IPPROTO_MPTCP. V6 sockets
-// take v4-mapped addresses too, as most runtimes set them up.
+// A stream socket of AF_INET or AF_INET6 inside a namespace; `protocol` is 0 or IPPROTO_MPTCP. V6
+// sockets take v4-mapped addresses too, as most runtimes set them up.
 int OpenSocket(int netns_fd, int family, int protocol);
 
 }  // namespace sluice

@@ -7,7 +7,6 @@ import type { Suite } from './series.ts'
 const run = promisify(execFile)
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
-const MIRROR = 'http://deb.debian.org'
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 
 /** One suite's packages, by an apt whose whole state is in a folder of ours. */
@@ -16,13 +15,16 @@ export interface Archive {
   names(): Promise<readonly string[]>
   /** Names in the Depends field of a package. */
   dependencies(name: string): Promise<readonly string[]>
-  /** Downloads packages that are not there yet, checked by apt against the signed index; gives the folder. */
+  /**
+   * Downloads packages that are not there yet, checked by apt against the signed index; gives the
+   * folder.
+   */
   download(names: readonly string[]): Promise<string>
 }
 
 /**
- * Reads a suite's index. The machine's own sources, lists and cache are neither read nor written. Without a
- * network, the index of an earlier run serves.
+ * Reads a suite's index. The machine's own sources, lists and cache are neither read nor written.
+ * Without a network, the index of an earlier run serves.
  */
 export async function openArchive(cacheFolder: string, suite: Suite): Promise<Archive> {
   if (!existsSync(KEYRING)) {
@@ -34,10 +36,8 @@ export async function openArchive(cacheFolder: string, suite: Suite): Promise<Ar
     mkdirSync(path, { recursive: true })
   }
   const sources = join(folder, 'sources.list')
-  writeFileSync(
-    sources,
-    `deb [arch=amd64 signed-by=${KEYRING}] ${MIRROR}/${suite.archive} ${suite.name} main\n`,
-  )
+  const uri = await mirrorOf(suite)
+  writeFileSync(sources, `deb [arch=amd64 signed-by=${KEYRING}] ${uri} ${suite.name} main\n`)
   const own = [
     `Dir::State::Lists=${join(folder, 'lists')}`,
     `Dir::Etc::sourcelist=${sources}`,
@@ -45,7 +45,7 @@ export async function openArchive(cacheFolder: string, suite: Suite): Promise<Ar
     `Dir::Cache=${folder}`,
     'APT::Architecture=amd64',
     'Acquire::Languages=none',
-    // The cache may lie where apt's own user can not write.
+    // The cache may lie where apt's own user cannot write.
     'APT::Sandbox::User=root',
   ].flatMap((option) => ['-o', option])
   const apt = async (command: string, args: readonly string[], cwd = folder): Promise<string> => {
@@ -63,6 +63,24 @@ export async function openArchive(cacheFolder: string, suite: Suite): Promise<Ar
       return packages
     },
   }
+}
+
+/** Where this machine gets Debian's packages from, or SLUICE_DEBIAN_MIRROR (as `http://host`). */
+async function mirrorOf({ archive }: Suite): Promise<string> {
+  const given = process.env['SLUICE_DEBIAN_MIRROR']
+  if (given !== undefined) return `${given.replace(/\/$/, '')}/${archive}`
+  const { stdout } = await run('apt-get', ['indextargets', '--format', '$(REPO_URI)'])
+  const uri = pickMirror(stdout.split('\n'), archive)
+  if (uri !== undefined) return uri
+  const fix = 'set SLUICE_DEBIAN_MIRROR to the http address of a Debian mirror'
+  throw new Error(`this machine's apt sources name no Debian mirror: ${fix}`)
+}
+
+/** The archive among a machine's repositories, or the one that lies beside another of Debian's. */
+export function pickMirror(uris: readonly string[], archive: Suite['archive']): string | undefined {
+  const debian = uris.filter((uri) => /\/debian(-security)?\/?$/.test(uri))
+  const exact = debian.find((uri) => uri.replace(/\/$/, '').endsWith(`/${archive}`))
+  return exact ?? debian[0]?.replace(/\/debian(-security)?\/?$/, `/${archive}/`)
 }
 
 /** Package names in the Depends field of what `apt-cache show` prints. */

@@ -25,8 +25,9 @@ const S_IFLNK = 0o120000
 const S_IFCHR = 0o020000
 
 /**
- * Writes a cpio archive in the "newc" format, as the kernel's buffer-format.rst describes it: uncompressed,
- * because an emulated CPU takes longer to unpack than the emulator to load. No root needed.
+ * Writes a cpio archive in the "newc" format, as the kernel's buffer-format.rst describes it:
+ * uncompressed, because an emulated CPU takes longer to unpack than the emulator to load. No root
+ * needed.
  */
 export function writeArchive(file: string, entries: Iterable<Entry>): void {
   const output = openSync(file, 'w')

@@ -24,7 +24,9 @@ export interface TestMessage {
   readonly message: string
 }
 
-/** One line of the serial line; undefined for what is none of ours (a kernel may print there too). */
+/**
+ * One line of the serial line; undefined for what is none of ours (a kernel may print there too).
+ */
 export function parseGuestMessage(line: string): GuestMessage | undefined {
   const start = line.indexOf('{"kind":')
   if (start < 0) return undefined

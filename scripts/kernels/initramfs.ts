@@ -25,7 +25,9 @@ export interface BaseArchive {
   readonly missing: readonly string[]
 }
 
-/** Writes what all guests have in common: busybox, the locked Node, programs, the project as built. */
+/**
+ * Writes what all guests have in common: busybox, the locked Node, programs, the project as built.
+ */
 export function writeBase(root: string, cacheFolder: string, workFolder: string): BaseArchive {
   if (!existsSync(BUSYBOX))
     throw new Error(`${BUSYBOX} is not there: install the package busybox-static`)
@@ -62,10 +64,10 @@ export function writeInitramfs(base: string, kernel: Kernel, workFolder: string)
   copyFileSync(base, file)
   appendFileSync(file, readFileSync(modules))
   const { size } = statSync(file)
-  if (size > MAX_BYTES)
-    throw new Error(
-      `the guest's files take ${Math.round(size / 2 ** 20)} MiB, more than ${MAX_BYTES / 2 ** 20}: which package came in?`,
-    )
+  if (size > MAX_BYTES) {
+    const [is, limit] = [size, MAX_BYTES].map((bytes) => Math.round(bytes / 2 ** 20))
+    throw new Error(`the guest's files take ${is} MiB, more than ${limit}: which package came in?`)
+  }
   return file
 }
 

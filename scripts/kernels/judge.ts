@@ -15,7 +15,9 @@ export interface Judgement {
   readonly problems: readonly string[]
 }
 
-/** What no kernel prints while all is well. Stalls are no fault of ours where the CPU is emulated. */
+/**
+ * What no kernel prints while all is well. Stalls are no fault of ours where the CPU is emulated.
+ */
 const warningPatterns: readonly RegExp[] = [
   /\bWARNING:/,
   /\bBUG:/,

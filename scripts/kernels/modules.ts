@@ -16,8 +16,8 @@ const wanted: readonly RegExp[] = [
 ]
 
 /**
- * Copies the wanted modules and what they depend on to `<target>/lib/modules/<release>`, uncompressed, with
- * the index that modprobe reads.
+ * Copies the wanted modules and what they depend on to `<target>/lib/modules/<release>`,
+ * uncompressed, with the index that modprobe reads.
  */
 export async function gatherModules(
   kernelFolder: string,

@@ -17,7 +17,9 @@ export interface Kernel {
   readonly modulesRoot: string
 }
 
-/** Downloads and unpacks the newest kernel of a series, unless the cache has that version already. */
+/**
+ * Downloads and unpacks the newest kernel of a series, unless the cache has that version already.
+ */
 export async function fetchKernel(series: KernelSeries, cacheFolder: string): Promise<Kernel> {
   const archive = await openArchive(cacheFolder, series.suite)
   const image = newestImage(await archive.names(), series.series)

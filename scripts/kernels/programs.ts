@@ -23,7 +23,10 @@ export interface GuestPrograms {
   readonly missing: readonly string[]
 }
 
-/** Those of `programs` that this machine has, at /usr/bin, and every shared library that they or `more` need. */
+/**
+ * Those of `programs` that this machine has, at /usr/bin, and every shared library that they or
+ * `more` need.
+ */
 export function gatherPrograms(more: readonly string[]): GuestPrograms {
   const found = programs.map((name) => ({ name, file: findProgram(name) }))
   const entries: Entry[] = []

@@ -19,8 +19,8 @@ const patterns: readonly string[] = [
 ]
 
 /**
- * The project's files for the guest, with the npm packages that they import and what those depend on. The
- * guest has no network: what is not here is not there.
+ * The project's files for the guest, with the npm packages that they import and what those depend
+ * on. The guest has no network: what is not here is not there.
  */
 export function gatherProject(root: string): readonly Entry[] {
   const files = patterns

@@ -54,28 +54,20 @@ export async function runGuest(
 
 function argumentsOf(guest: Guest, socket: string): readonly string[] {
   const append = `console=ttyS0 panic=-1 reboot=t quiet loglevel=4 log_buf_len=8M ${guest.append}`
-  return [
+  const options = [
     // microvm hangs on some of these kernels.
-    ...[
-      '-M',
-      'pc',
-      '-accel',
-      guest.accelerator,
-      '-cpu',
-      guest.accelerator === 'kvm' ? 'host' : 'max',
-    ],
-    ...['-m', String(guest.memoryMib), '-smp', String(guest.cpus)],
-    ...['-nodefaults', '-display', 'none', '-no-reboot'],
-    ...[
-      '-serial',
-      'stdio',
-      '-chardev',
-      `socket,id=results,path=${socket}`,
-      '-serial',
-      'chardev:results',
-    ],
-    ...['-kernel', guest.vmlinuz, '-initrd', guest.initramfs, '-append', append.trim()],
+    ['-M', 'pc'],
+    ['-accel', guest.accelerator],
+    ['-cpu', guest.accelerator === 'kvm' ? 'host' : 'max'],
+    ['-m', String(guest.memoryMib)],
+    ['-smp', String(guest.cpus)],
+    ['-nodefaults', '-display', 'none', '-no-reboot'],
+    ['-serial', 'stdio'],
+    ['-chardev', `socket,id=results,path=${socket}`, '-serial', 'chardev:results'],
+    ['-kernel', guest.vmlinuz, '-initrd', guest.initramfs],
+    ['-append', append.trim()],
   ]
+  return options.flat()
 }
 
 async function listenForLines(
@@ -99,7 +91,7 @@ async function listenForLines(
 
 function endOf(child: ChildProcess): Promise<string | undefined> {
   return new Promise((resolve) => {
-    child.on('error', (error) => resolve(`qemu-system-x86_64 can not be run: ${error.message}`))
+    child.on('error', (error) => resolve(`qemu-system-x86_64 cannot be run: ${error.message}`))
     child.on('exit', (status, signal) => {
       resolve(
         status === 0 ? undefined : `qemu-system-x86_64 ended with ${signal ?? `status ${status}`}`,
@@ -108,7 +100,9 @@ function endOf(child: ChildProcess): Promise<string | undefined> {
   })
 }
 
-/** Whether /dev/kvm can be opened. That it can run these kernels is only known once one has booted. */
+/**
+ * Whether /dev/kvm can be opened. That it can run these kernels is only known once one has booted.
+ */
 export function kvmIsOffered(): boolean {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK)

@@ -1,4 +1,7 @@
-/** The kernels that Sluice is tested on, as Debian offers them. Series, never versions: those leave the index. */
+/**
+ * The kernels that Sluice is tested on, as Debian offers them. Series, never versions: those leave
+ * the index.
+ */
 export interface KernelSeries {
   /** What `--kernel` names. */
   readonly name: string

@@ -19,7 +19,7 @@ export interface SessionOptions {
   readonly initramfs: string
   readonly accelerator: Accelerator
   readonly timeoutMs: number
-  /** Undefined: as long as the rest. A guest that can not run here hangs before its first word. */
+  /** Undefined: as long as the rest. A guest that cannot run here hangs before its first word. */
   readonly bootTimeoutMs?: number
   /** Glob of the tests to run; undefined: all of test/kernel. */
   readonly tests?: string

@@ -16,8 +16,9 @@ const INDENT = '    '
 const MIN_TEXT_COLUMNS = 40
 
 /**
- * The verdict for people: a line a check with effect and fix below the bad ones, then what is off and what
- * that costs, then one sentence. Checks that could not be made are gathered under their reason.
+ * The verdict for people: a line a check with effect and fix below the bad ones, then what is off
+ * and what that costs, then one sentence. Checks that could not be made are gathered under their
+ * reason.
  */
 export function renderVerdict(verdict: Verdict, terminal: Terminal): string {
   const paint = painter(terminal)
@@ -40,7 +41,7 @@ export function summarise(verdict: Verdict): string {
     const failed = verdict.checks
       .filter((check) => check.status === 'fail')
       .map((check) => check.id)
-    return `Sluice can not run here: ${failed.join(', ')}.`
+    return `Sluice cannot run here: ${failed.join(', ')}.`
   }
   const off = featuresOf(verdict)
     .filter(([, feature]) => !feature.on)

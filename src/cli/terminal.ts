@@ -6,7 +6,10 @@ export interface Terminal {
 
 const DEFAULT_COLUMNS = 100
 
-/** Colour only for people: a terminal, and no NO_COLOR (https://no-color.org: present and not empty). */
+/**
+ * Colour only for people: a terminal, and no NO_COLOR (https://no-color.org: present and not
+ * empty).
+ */
 export function describeTerminal(
   stream: { readonly isTTY?: boolean; readonly columns?: number },
   env: Readonly<Record<string, string | undefined>>,

@@ -1,11 +1,12 @@
 /**
- * Plain socket calls that the addon offers to preflight and to tests, which must see what an app sees.
- * Sockets are non-blocking and close-on-exec; where a number comes back, a negative one is -errno.
+ * Plain socket calls that the addon offers to preflight and to tests, which must see what an app
+ * sees. Sockets are non-blocking and close-on-exec; where a number comes back, a negative one is
+ * -errno.
  */
 export interface NativeSockets {
   /**
-   * A network namespace of its own with loopback up and these addresses on it: its descriptor. Nothing else
-   * names it, so it ends with its last descriptor, also when the process is killed.
+   * A network namespace of its own with loopback up and these addresses on it: its descriptor.
+   * Nothing else names it, so it ends with its last descriptor, also when the process is killed.
    */
   netnsCreate(addresses: readonly string[]): number
   /** A stream socket inside the namespace; protocol 0 or 262 (IPPROTO_MPTCP). */

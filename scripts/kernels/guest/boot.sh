@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings a guest up to what a node has: file systems, loopback, modules; runs the tests; ends the machine.
-# What is said on ttyS1 is read by scripts/kernels/session.ts, a JSON object a line.
+# Brings a guest up to what a node has: file systems, loopback, modules; runs the tests; ends the
+# machine. What is said on ttyS1 is read by scripts/kernels/session.ts, a JSON object a line.
 export PATH=/usr/bin:/bin:/sbin HOME=/root NO_COLOR=1 TERM=dumb
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys

@@ -1,6 +1,6 @@
-// Runs inside the guest: preflight, then test/kernel where preflight says that Sluice runs, then the
-// kernel's log. Each is told as a line of JSON on stdout. The kernel's command line may name the tests:
-// sluice.tests=GLOB.
+// Runs inside the guest: preflight, then test/kernel where preflight says that Sluice runs, then
+// the kernel's log. Each is told as a line of JSON on stdout. The kernel's command line may name
+// the tests: sluice.tests=GLOB.
 import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync, writeSync } from 'node:fs'
 import { relative } from 'node:path'

@@ -7,8 +7,9 @@ export type Answer<T> =
   | { readonly finding: Finding }
 
 /**
- * Asks one question of the catalogue, unless something that it needs is missing. Undefined when it was not
- * asked or failed. What a probe throws is its finding: the message names operation, subject and cause.
+ * Asks one question of the catalogue, unless something that it needs is missing. Undefined when it
+ * was not asked or failed. What a probe throws is its finding: the message names operation, subject
+ * and cause.
  */
 export type Ask = <T>(
   id: CheckId,

@@ -4,8 +4,8 @@ import { probeKernel } from './probe-kernel.ts'
 import type { Finding } from './verdict.ts'
 
 /**
- * Runs as a process of its own, because it moves into a scratch cgroup and because a crash of the addon
- * must become a finding. Hears one request, tells each finding as it comes, and ends.
+ * Runs as a process of its own, because it moves into a scratch cgroup and because a crash of the
+ * addon must become a finding. Hears one request, tells each finding as it comes, and ends.
  */
 
 export interface ProbeRequest {

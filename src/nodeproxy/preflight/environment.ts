@@ -78,7 +78,10 @@ export function parseMountinfo(text: string): readonly Mount[] {
   return mounts
 }
 
-/** Where a file system of this type is to be used: at its usual place, else where it can be written, else anywhere. */
+/**
+ * Where a file system of this type is to be used: at its usual place, else where it can be written,
+ * else anywhere.
+ */
 export function findMount(
   mounts: readonly Mount[],
   type: string,

@@ -1,6 +1,9 @@
 import type { CheckId } from './catalogue.ts'
 
-/** One thing Sluice can or can not do on this machine. `missing` and `cost` are empty where it is on. */
+/**
+ * One thing Sluice can or cannot do on this machine. `missing` and `cost` are empty where it is
+ * on.
+ */
 export interface Feature {
   readonly on: boolean
   /** The checks that keep it off. */
@@ -15,6 +18,7 @@ export type FeatureName =
   | 'pairing'
   | 'blockingDetection'
   | 'spliceDetection'
+  | 'directProbes'
   | 'mptcp'
 
 export type Features = Readonly<Record<FeatureName, Feature>>
@@ -49,6 +53,8 @@ const acceleration: readonly CheckId[] = [
   'sockhash',
   'redirect',
   'accounting',
+  'programs-acceleration',
+  'data-path-accelerated',
 ]
 
 const rules: Readonly<Record<FeatureName, FeatureRule>> = {
@@ -66,12 +72,16 @@ const rules: Readonly<Record<FeatureName, FeatureRule>> = {
     cost: 'connections within the node stay in the proxy: about twice the CPU for each byte',
   },
   blockingDetection: {
-    needs: [...acceleration, 'tracepoint-fcntl', 'tracepoint-ioctl'],
+    needs: [...acceleration, 'tracepoint-fcntl', 'tracepoint-ioctl', 'programs-tracepoints'],
     cost: 'a program that turns a connected socket blocking may see EAGAIN in accelerate=auto',
   },
   spliceDetection: {
-    needs: [...acceleration, 'tracepoint-splice'],
+    needs: [...acceleration, 'tracepoint-splice', 'programs-tracepoints'],
     cost: 'a splice(2) reader is not noticed in accelerate=full and may lose bytes',
+  },
+  directProbes: {
+    needs: [...interception, 'programs-kubelet'],
+    cost: "the kubelet's probes go through the proxy, and fail while it is away",
   },
   mptcp: {
     needs: [...interception, 'mptcp'],
@@ -92,6 +102,7 @@ export function decideFeatures(unmet: ReadonlySet<CheckId>): Features {
     pairing: decide(rules.pairing),
     blockingDetection: decide(rules.blockingDetection),
     spliceDetection: decide(rules.spliceDetection),
+    directProbes: decide(rules.directProbes),
     mptcp: decide(rules.mptcp),
   }
 }

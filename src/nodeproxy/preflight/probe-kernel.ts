@@ -6,6 +6,7 @@ import { probeHooks } from './probes/hooks.ts'
 import { probeBpffs, probeCgroup2, probeKubepods } from './probes/mounts.ts'
 import { probeNetns } from './probes/netns.ts'
 import { probeNetnsCookie } from './probes/netns-cookie.ts'
+import { probePrograms } from './probes/programs.ts'
 import { probeSocketsInKernel } from './probes/sockets-in-kernel.ts'
 import { probeTracepoints } from './probes/tracepoints.ts'
 import { createLoader, createStage, type Loader, mapOf, programOf } from './stage.ts'
@@ -25,7 +26,7 @@ export async function probeKernel(
   const query = loader && (await ask('btf', () => probeBtf(loader)))
   const cgroup2 = await ask('cgroup2', () => probeCgroup2(mounts))
   if (cgroup2) {
-    scene.defer(cgroup2.scratch.leave)
+    scene.defer(() => cgroup2.scratch.leave())
     await ask('kubepods', () => probeKubepods(cgroup2.mountPoint, kubepods))
   }
   if (!addon || !loader) return
@@ -47,6 +48,7 @@ export async function probeKernel(
   await probeSocketsInKernel(ask, stage, query)
   await ask('netns-cookie', () => probeNetnsCookie(stage, netns.cookie))
   await probeTracepoints(ask, stage)
+  await probePrograms(ask, addon.native, addon.objectDir)
 }
 
 function findAddon(): Answer<{ native: Native; objectDir: string }> {

@@ -63,7 +63,10 @@ export function writeConfig(native: Native, configFd: number, config: ProbeConfi
   must('write probe_config', native.bpfMapUpdate(configFd, only, value, 0))
 }
 
-/** Bytes that wait in the receive queue of the socket with these ports; undefined when it is not known. */
+/**
+ * Bytes that wait in the receive queue of the socket with these ports; undefined when it is not
+ * known.
+ */
 export function queuedBytes(
   native: Native,
   programFd: number,
@@ -111,5 +114,5 @@ function u32(value: number): Uint8Array {
 }
 
 function must(operation: string, result: number): void {
-  if (result < 0) throw new Error(`preflight can not ${operation}: errno ${-result}`)
+  if (result < 0) throw new Error(`preflight cannot ${operation}: errno ${-result}`)
 }

@@ -14,8 +14,8 @@ export interface PreflightOptions {
 }
 
 /**
- * Says what this machine can do for Sluice, by trying it. Leaves nothing behind: what the probes make is
- * held by their process, or carries its name and is removed by the next run.
+ * Says what this machine can do for Sluice, by trying it. Leaves nothing behind: what the probes
+ * make is held by their process, or carries its name and is removed by the next run.
  */
 export async function runPreflight(options: PreflightOptions): Promise<Verdict> {
   const environment = readEnvironment()
@@ -48,7 +48,7 @@ function askChild(
     child.disconnect()
   }, timeoutMs)
   child.on('message', ({ id, finding }: ProbeReport) => report(id, finding))
-  child.on('error', (error) => resolve(`the probes' process can not be run: ${error.message}`))
+  child.on('error', (error) => resolve(`the probes' process cannot be run: ${error.message}`))
   child.on('exit', (status, signal) => {
     clearTimeout(timer)
     if (status === 0) resolve(undefined)

@@ -16,7 +16,9 @@ export interface ScratchCgroup {
   leave(): void
 }
 
-/** Makes a cgroup below `parent` and moves this process into it. Throws with the system's reason. */
+/**
+ * Makes a cgroup below `parent` and moves this process into it. Throws with the system's reason.
+ */
 export function enterScratchCgroup(parent: string): ScratchCgroup {
   const path = join(parent, scratchName())
   mkdirSync(path)
@@ -67,7 +69,8 @@ function staleNames(folder: string): readonly string[] {
 function startTime(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is a name in parentheses that may hold spaces; the 22nd is what we are after.
+    // The second field is a name in parentheses that may hold spaces; the 22nd is what we are
+    // after.
     const [, after = ''] = /\) (.*)$/s.exec(stat) ?? []
     return Number(after.split(' ')[19])
   } catch {

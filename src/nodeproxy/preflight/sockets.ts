@@ -29,7 +29,10 @@ export async function until<T>(what: string, attempt: () => T | undefined): Prom
 
 /** Sockets of one namespace; everything made by it is closed with it. */
 export interface SocketBench extends Disposable {
-  /** Listens on a port that the kernel chooses: a probe before may have left the last one in TIME_WAIT. */
+  /**
+   * Listens on a port that the kernel chooses: a probe before may have left the last one in
+   * TIME_WAIT.
+   */
   listen(address: string): { fd: number; port: number }
   /** Begins to connect; throws when connect(2) refuses at once. */
   connect(address: string, port: number, protocol?: number): number

@@ -11,9 +11,14 @@ import {
 } from './probe-maps.ts'
 import { createSocketBench, type SocketBench } from './sockets.ts'
 
-/** The probe objects. What is loaded shares its maps with what was loaded before, by their names. */
+/**
+ * The probe objects. What is loaded shares its maps with what was loaded before, by their names.
+ */
 export interface Loader extends Disposable {
-  /** Loads an object of build/bpf once; later calls give the same. It stays until the loader is disposed. */
+  /**
+   * Loads an object of build/bpf once; later calls give the same. It stays until the loader is
+   * disposed.
+   */
   load(name: string, skip?: readonly string[]): BpfObject
   /** A shared map, once an object that has it is loaded. */
   map(name: string): number
@@ -23,7 +28,7 @@ export interface Loader extends Disposable {
 export interface Stage extends Disposable {
   readonly native: Native
   readonly netnsFd: number
-  readonly load: Loader['load']
+  load(name: string, skip?: readonly string[]): BpfObject
   /** Links a program to the scratch cgroup or namespace until the returned link is disposed. */
   link(programFd: number, target: 'cgroup' | 'netns', attachType: number): Disposable
   /** Sockets in the scratch namespace. */
@@ -72,7 +77,7 @@ export function createStage({ native, loader, cgroupPath, netnsFd }: StageOption
   return {
     native,
     netnsFd,
-    load: loader.load,
+    load: (name, skip) => loader.load(name, skip),
     link: (programFd, target, attachType) => {
       const targetFd = target === 'cgroup' ? cgroupFd : netnsFd
       const fd = native.bpfLinkCreate(programFd, targetFd, attachType)

@@ -2,8 +2,8 @@ import { type CatalogueEntry, type CheckId, catalogue } from './catalogue.ts'
 import { decideFeatures, type Features } from './features.ts'
 
 /**
- * `ok` works, `warn` works with a stated loss, `fail` does not work, `skip` could not be asked because
- * another check failed first (`detail` says which).
+ * `ok` works, `warn` works with a stated loss, `fail` does not work, `skip` could not be asked
+ * because another check failed first (`detail` says which).
  */
 export type CheckStatus = 'ok' | 'warn' | 'fail' | 'skip'
 
@@ -30,8 +30,9 @@ export interface Verdict {
 }
 
 /**
- * What one probe saw. `fail` on an optional check shows as `warn`, and what needs it is off; `warn` means
- * that it works, with a loss. `effect` and `fix` replace the catalogue's where the probe knows better.
+ * What one probe saw. `fail` on an optional check shows as `warn`, and what needs it is off; `warn`
+ * means that it works, with a loss. `effect` and `fix` replace the catalogue's where the probe
+ * knows better.
  */
 export interface Finding {
   readonly status: 'ok' | 'warn' | 'fail'
@@ -43,8 +44,8 @@ export interface Finding {
 export type Findings = ReadonlyMap<CheckId, Finding>
 
 /**
- * Puts findings into the catalogue's order and says what they mean. A check without a finding is `skip`
- * when something that it needs is missing, and a failure otherwise: silence never passes.
+ * Puts findings into the catalogue's order and says what they mean. A check without a finding is
+ * `skip` when something that it needs is missing, and a failure otherwise: silence never passes.
  * @param silence why probes may not have answered, where that is known
  */
 export function buildVerdict(

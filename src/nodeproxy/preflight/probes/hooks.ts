@@ -12,7 +12,9 @@ const EREMOTEIO = 121
 
 type Family = 4 | 6
 
-/** Each hook at connect(2) and after it, alone: loaded, attached, and seen to act on real sockets. */
+/**
+ * Each hook at connect(2) and after it, alone: loaded, attached, and seen to act on real sockets.
+ */
 export async function probeHooks(ask: Ask, stage: Stage): Promise<void> {
   await ask('hook-connect4', () => probeConnect(stage, 4))
   await ask('hook-connect6', () => probeConnect(stage, 6))

@@ -37,7 +37,7 @@ const capabilityChecks: readonly (readonly [CheckId, string])[] = [
 function judgeKernel(kernel: string): Finding {
   if (isBefore(kernel, FLOOR)) {
     const reason =
-      'sockops and sk_msg there can not tell network namespaces apart (bpf_get_netns_cookie)'
+      'sockops and sk_msg there cannot tell network namespaces apart (bpf_get_netns_cookie)'
     return { status: 'fail', detail: `${kernel} is older than 5.15: ${reason}` }
   }
   if (isBefore(kernel, TESTED)) {
@@ -45,7 +45,7 @@ function judgeKernel(kernel: string): Finding {
       status: 'warn',
       detail: `${kernel} is untested: 6.1 is the oldest kernel that Sluice is tested on`,
       effect:
-        'It may work: the checks below were really made on this kernel. Nobody runs the tests there.',
+        'It may work: the checks below were really made. Nobody runs the tests on this kernel.',
       fix: 'Boot kernel 6.1 or newer.',
     }
   }

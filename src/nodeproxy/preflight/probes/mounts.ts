@@ -15,7 +15,9 @@ export interface Cgroup2 {
   readonly scratch: ScratchCgroup
 }
 
-/** Finds the cgroup2 mount, wherever it is, and moves this process into a cgroup of its own there. */
+/**
+ * Finds the cgroup2 mount, wherever it is, and moves this process into a cgroup of its own there.
+ */
 export function probeCgroup2(mounts: readonly Mount[]): Answer<Cgroup2> {
   const mount = findMount(mounts, 'cgroup2')
   if (mount === undefined) return failed('no cgroup2 file system is mounted')
@@ -25,10 +27,14 @@ export function probeCgroup2(mounts: readonly Mount[]): Answer<Cgroup2> {
   return passed(mount.point, { mountPoint: mount.point, scratch })
 }
 
-/** Directory depth at which kubelets put their pods: at the top, or below what --cgroup-root names. */
+/**
+ * Directory depth at which kubelets put their pods: at the top, or below what --cgroup-root names.
+ */
 const KUBEPODS_DEPTH = 3
 
-/** Looks for the kubelet's cgroup of all pods (cgroupfs or systemd style), or checks the given one. */
+/**
+ * Looks for the kubelet's cgroup of all pods (cgroupfs or systemd style), or checks the given one.
+ */
 export function probeKubepods(cgroup2: string, given: string | undefined): Answer<string> {
   if (given !== undefined) {
     try {

@@ -10,7 +10,10 @@ const places: readonly (readonly [ProbeSlot, string])[] = [
 /** Without it only acceleration is off. */
 const acceleration: readonly [ProbeSlot, string] = ['skMsg', 'sk_msg']
 
-/** Compares what each kind of program was told, in the probes before, with the namespace's own cookie. */
+/**
+ * Compares what each kind of program was told, in the probes before, with the namespace's own
+ * cookie.
+ */
 export function probeNetnsCookie(stage: Stage, cookie: bigint): Answer<void> {
   const right = ([slot]: readonly [ProbeSlot, string]): boolean =>
     stage.seen(slot).netnsCookie === cookie

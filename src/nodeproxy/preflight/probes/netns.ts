@@ -8,8 +8,8 @@ export interface ScratchNetns {
 }
 
 /**
- * Makes a network namespace that only its descriptor holds, with a pod's addresses on its loopback. Whether
- * IPv6 works is a question of its own: without it the namespace has the IPv4 address alone.
+ * Makes a network namespace that only its descriptor holds, with a pod's addresses on its loopback.
+ * Whether IPv6 works is a question of its own: without it the namespace has the IPv4 address alone.
  */
 export async function probeNetns(ask: Ask, native: Native): Promise<ScratchNetns | undefined> {
   let ipv6: Error | undefined

@@ -1,6 +1,6 @@
 /**
- * Addresses and ports of the scratch namespace. RFC 2544's benchmark range and a unique local prefix: they
- * mean nothing outside, and nothing outside can be reached from there.
+ * Addresses and ports of the scratch namespace. RFC 2544's benchmark range and a unique local
+ * prefix: they mean nothing outside, and nothing outside can be reached from there.
  */
 export const addresses = {
   4: { pod: '198.18.0.1', service: '198.18.0.9' },

@@ -46,9 +46,8 @@ async function probeLookup(stage: Stage, sockops: number | undefined): Promise<A
   const accepted = await sockets.accept(listener.fd)
   const local = native.socketLocal(accepted)
   if (local.address !== pod || local.port !== ports.target) {
-    return failed(
-      `the accepted socket says ${local.address} port ${local.port}, not ${pod} port ${ports.target}`,
-    )
+    const said = `${local.address} port ${local.port}`
+    return failed(`the accepted socket says ${said}, not ${pod} port ${ports.target}`)
   }
   if (sockops !== undefined && stage.seen('skLookupEarly').hits > 0) {
     return failed('the SYN was looked up before sockops had seen the connect')

@@ -29,5 +29,12 @@
       'sources': ['<!@(ls native/enter/*.cc)'],
       'ldflags!': ['-rdynamic'],
     },
+    {
+      # Keeps sockets over restarts of the proxy; a program of its own, so that the proxy's end is not its end.
+      'target_name': 'sluice-keeper',
+      'type': 'executable',
+      'sources': ['<!@(ls native/keeper/*.cc)', 'native/unix/messages.cc'],
+      'ldflags!': ['-rdynamic'],
+    },
   ],
 }

@@ -1,0 +1,162 @@
+// sluice-keeper: holds the listeners of enrolled pods and the legs of spliced connections over restarts of
+// the proxy. Started by the proxy (src/nodeproxy/keeper/start.ts), and outlives it.
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "keeper/keeper.h"
+#include "keeper/log.h"
+#include "keeper/takeover.h"
+
+namespace sluice {
+namespace {
+
+struct Options {
+  KeeperOptions keeper;
+  std::string generations;
+  std::string pair_control;
+  std::string query_queue;
+  bool replace = false;
+};
+
+constexpr char kUsage[] =
+    "usage: sluice-keeper --socket PATH [--generations PIN] [--pair-control PIN] [--query-queue PIN]\n"
+    "                     [--pair-limit-bytes N] [--give-up-after-ms N] [--replace]\n"
+    "  --socket            where proxies find it (made with mode 0600)\n"
+    "  --generations       pinned map of the proxies' beats; without it no proxy counts as alive\n"
+    "  --pair-control      pinned map of the pairs' switches\n"
+    "  --query-queue       pinned program that tells what a socket holds unread\n"
+    "  --pair-limit-bytes  what a receiver may hold before an adopted connection waits (4194304)\n"
+    "  --give-up-after-ms  without a beat for so long, waiting connections are reset (2000)\n"
+    "  --replace           take over from a keeper of the same version too\n";
+
+bool ParseNumber(const char* text, uint64_t* out) {
+  char* end = nullptr;
+  errno = 0;
+  *out = strtoull(text, &end, 10);
+  return errno == 0 && end != text && *end == '\0';
+}
+
+bool ParseOptions(int argc, char** argv, Options* options) {
+  const option known[] = {{"socket", required_argument, nullptr, 's'},
+                          {"generations", required_argument, nullptr, 'g'},
+                          {"pair-control", required_argument, nullptr, 'p'},
+                          {"query-queue", required_argument, nullptr, 'q'},
+                          {"pair-limit-bytes", required_argument, nullptr, 'l'},
+                          {"give-up-after-ms", required_argument, nullptr, 'a'},
+                          {"replace", no_argument, nullptr, 'r'},
+                          {}};
+  bool right = true;
+  for (int c; (c = getopt_long(argc, argv, "", known, nullptr)) != -1;) {
+    switch (c) {
+      case 's': options->keeper.socket_path = optarg; break;
+      case 'g': options->generations = optarg; break;
+      case 'p': options->pair_control = optarg; break;
+      case 'q': options->query_queue = optarg; break;
+      case 'l': right = right && ParseNumber(optarg, &options->keeper.pair_limit_bytes); break;
+      case 'a': right = right && ParseNumber(optarg, &options->keeper.give_up_after_ms); break;
+      case 'r': options->replace = true; break;
+      default: right = false;
+    }
+  }
+  return right && optind == argc && !options->keeper.socket_path.empty();
+}
+
+// Two that start at once: one serves, the other finds it serving. Released with the descriptor.
+UniqueFd LockStart(const std::string& socket_path) {
+  const std::string path = socket_path + ".lock";
+  UniqueFd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (lock.valid() && flock(lock.get(), LOCK_EX) != 0) lock.reset();
+  return lock;
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// SIGTERM and SIGINT end the loop; the proxy's end of a log or terminal is no reason to end.
+UniqueFd TakeSignals() {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  sigprocmask(SIG_SETMASK, &ends, nullptr);
+  return UniqueFd(signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC));
+}
+
+// Gets the path, from nobody or from an older keeper. False: *status is the exit status.
+bool Begin(const Options& options, Keeper& keeper, int* status) {
+  const UniqueFd lock = LockStart(options.keeper.socket_path);
+  *status = 1;
+  if (!lock.valid()) {
+    LogError("cannot lock the start", options.keeper.socket_path, errno);
+    return false;
+  }
+  int error = 0;
+  switch (TakeOver(options.keeper.socket_path, options.replace, keeper, &error)) {
+    case TakeoverOutcome::kFailed:
+      LogError("cannot take over from the keeper that serves; it goes on", options.keeper.socket_path, error);
+      return false;
+    case TakeoverOutcome::kServed:
+      *status = 0;
+      return false;
+    case TakeoverOutcome::kTaken:
+    case TakeoverOutcome::kNobody:
+      break;
+  }
+  const int serving = keeper.Serve();
+  if (serving == 0) return true;
+  LogError("cannot listen; does the directory exist?", options.keeper.socket_path, -serving);
+  return false;
+}
+
+int Run(const Options& options) {
+  KernelMaps maps;
+  std::string what;
+  const int opened = maps.Open(options.generations, options.pair_control, options.query_queue, &what);
+  if (opened != 0) {
+    LogError("cannot open pinned object", what, -opened);
+    return 1;
+  }
+  const UniqueFd signals = TakeSignals();
+  RaiseDescriptorLimit();
+  Keeper keeper(options.keeper, maps);
+  if (!keeper.Open()) {
+    LogError("cannot wait for events", "epoll", errno);
+    return 1;
+  }
+  bool ending = false;
+  keeper.loop().Add(signals.get(), EPOLLIN, [&](uint32_t) { ending = true; });
+  int status = 0;
+  if (!Begin(options, keeper, &status)) return status;
+  Log("keeping", {{"pods", static_cast<long long>(keeper.pods().all().size())},
+                  {"pairs", static_cast<long long>(keeper.pairs().all().size())}});
+  while (!ending && !keeper.handed_over()) keeper.RunOnce();
+  Log(ending ? "ends by signal" : "handed over");
+  return 0;
+}
+
+}  // namespace
+}  // namespace sluice
+
+int main(int argc, char** argv) {
+  sluice::Options options;
+  if (!sluice::ParseOptions(argc, argv, &options)) {
+    fputs(sluice::kUsage, stderr);
+    return 2;
+  }
+  return sluice::Run(options);
+}

@@ -1,0 +1,95 @@
+#include "keeper/pods.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sluice {
+namespace {
+
+// One listener's share of a turn.
+constexpr int kResetsPerTurn = 64;
+
+bool IsListener(int fd) {
+  int listening = 0;
+  socklen_t size = sizeof(listening);
+  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
+}
+
+}  // namespace
+
+Pods::~Pods() { Clear(); }
+
+int Pods::Put(std::shared_ptr<const Pod> pod) {
+  const auto found = pods_.find(pod->uid);
+  if (found == pods_.end() && pods_.size() >= kMaxPods) return -ENOSPC;
+  if (found != pods_.end()) Drop(pod->uid);
+  counters_[kStatPods]++;
+  counters_[kStatListeners] += pod->fds.size();
+  if (resetting_) Watch(*pod);
+  pods_[pod->uid] = std::move(pod);
+  return 0;
+}
+
+int Pods::Drop(const std::string& uid) {
+  const auto found = pods_.find(uid);
+  if (found == pods_.end()) return -ENOENT;
+  if (resetting_) Unwatch(*found->second);
+  counters_[kStatPods]--;
+  counters_[kStatListeners] -= found->second->fds.size();
+  pods_.erase(found);
+  return 0;
+}
+
+void Pods::Clear() {
+  while (!pods_.empty()) Drop(std::string(pods_.begin()->first));
+}
+
+std::vector<std::string> Pods::DropVanished() {
+  std::vector<std::string> gone;
+  for (const auto& [uid, pod] : pods_) {
+    if (!pod->alive_path.empty() && access(pod->alive_path.c_str(), F_OK) != 0 && errno == ENOENT) {
+      gone.push_back(uid);
+    }
+  }
+  for (const std::string& uid : gone) Drop(uid);
+  counters_[kStatPodsVanished] += gone.size();
+  return gone;
+}
+
+void Pods::SetResetting(bool resetting) {
+  if (resetting_ == resetting) return;
+  resetting_ = resetting;
+  for (const auto& [uid, pod] : pods_) {
+    if (resetting) {
+      Watch(*pod);
+    } else {
+      Unwatch(*pod);
+    }
+  }
+}
+
+void Pods::Watch(const Pod& pod) {
+  for (const UniqueFd& fd : pod.fds) {
+    const int listener = fd.get();
+    if (IsListener(listener)) loop_.Add(listener, EPOLLIN, [this, listener](uint32_t) { ResetWaiting(listener); });
+  }
+}
+
+void Pods::Unwatch(const Pod& pod) {
+  for (const UniqueFd& fd : pod.fds) loop_.Remove(fd.get());
+}
+
+void Pods::ResetWaiting(int listener) {
+  for (int i = 0; i < kResetsPerTurn; i++) {
+    const UniqueFd accepted(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!accepted.valid()) return;
+    const linger reset = {1, 0};
+    setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+    counters_[kStatWaitingReset]++;
+  }
+}
+
+}  // namespace sluice

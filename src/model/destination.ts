@@ -7,7 +7,11 @@ export type Destination =
   /** A cluster IP without this port. Refused, as by kube-proxy in nftables mode (KEP-3866). */
   | { readonly kind: 'noSuchPort'; readonly service: Service }
   /** `services` has it as an endpoint, where known: headless ones too. */
-  | { readonly kind: 'workload'; readonly workload: Workload; readonly services: readonly Service[] }
+  | {
+      readonly kind: 'workload'
+      readonly workload: Workload
+      readonly services: readonly Service[]
+    }
   | { readonly kind: 'outside' }
 
 /**

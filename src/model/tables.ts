@@ -109,7 +109,11 @@ function editIndex(holders: Table<AddressHolders>) {
   const changes = new Map<string, AddressHolders | undefined>()
   const none: AddressHolders = { services: [], workloads: [] }
 
-  function edit(address: string, name: string, change: (keys: readonly string[]) => string[]): void {
+  function edit(
+    address: string,
+    name: string,
+    change: (keys: readonly string[]) => string[],
+  ): void {
     const before = (changes.has(address) ? changes.get(address) : holders.get(address)) ?? none
     const after = name.startsWith('service/')
       ? { ...before, services: change(before.services).sort() }

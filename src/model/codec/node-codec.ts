@@ -1,0 +1,64 @@
+import { type Fields, readChoice, readFlag, readText } from '../fields.ts'
+import type { Acceleration, FailureMode, MeshSettings, PodEnrolment } from '../resources.ts'
+import { decodeIps } from './address-codec.ts'
+import { omitDefaults } from './omit-defaults.ts'
+
+const accelerations = ['auto', 'full', 'off'] as const satisfies readonly Acceleration[]
+const failureModes = ['open', 'closed'] as const satisfies readonly FailureMode[]
+
+const enrolmentDefaults = {
+  addresses: [],
+  enrolled: false,
+  reason: '',
+  acceleration: 'auto',
+  failureMode: 'open',
+} as const
+
+const settingsDefaults = {
+  unclassified: 'count',
+  outside: 'allow',
+  acceleration: 'auto',
+  failureMode: 'open',
+} as const
+
+export function encodeEnrolment(enrolment: PodEnrolment): object {
+  return omitDefaults(enrolment, enrolmentDefaults)
+}
+
+export function decodeEnrolment(fields: Fields): PodEnrolment {
+  return {
+    type: 'enrolment',
+    uid: readText(fields, 'uid'),
+    namespace: readText(fields, 'namespace'),
+    name: readText(fields, 'name'),
+    node: readText(fields, 'node'),
+    workload: readText(fields, 'workload', ''),
+    addresses: decodeIps(fields, 'addresses'),
+    enrolled: readFlag(fields, 'enrolled', enrolmentDefaults.enrolled),
+    reason: readText(fields, 'reason', enrolmentDefaults.reason),
+    acceleration: readChoice(fields, 'acceleration', accelerations, enrolmentDefaults.acceleration),
+    failureMode: readChoice(fields, 'failureMode', failureModes, enrolmentDefaults.failureMode),
+  }
+}
+
+export function encodeSettings(settings: MeshSettings): object {
+  return omitDefaults(settings, settingsDefaults)
+}
+
+export function decodeSettings(fields: Fields): MeshSettings {
+  return {
+    type: 'settings',
+    cluster: readText(fields, 'cluster'),
+    network: readText(fields, 'network'),
+    trustDomain: readText(fields, 'trustDomain'),
+    unclassified: readChoice(
+      fields,
+      'unclassified',
+      ['count', 'refuse'],
+      settingsDefaults.unclassified,
+    ),
+    outside: readChoice(fields, 'outside', ['allow', 'refuse'], settingsDefaults.outside),
+    acceleration: readChoice(fields, 'acceleration', accelerations, settingsDefaults.acceleration),
+    failureMode: readChoice(fields, 'failureMode', failureModes, settingsDefaults.failureMode),
+  }
+}

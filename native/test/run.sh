@@ -7,12 +7,12 @@ cd "$(dirname "$0")/../.."
 
 only="${1:-}"
 flags=(-std=c++20 -g -O1 -fno-omit-frame-pointer -fno-exceptions -fno-rtti -fno-strict-aliasing
-  -Wall -Wextra -Werror -Wno-restrict -Inative -Ibpf)
+  -Wall -Wextra -Werror -Wno-restrict -Wno-tsan -Inative -Ibpf)
 
 # All of native/ that knows nothing of Node, but for programs' main files.
 sources=()
 while IFS= read -r source; do sources+=("$source"); done < <(
-  grep -LE '#include (<napi.h>|"base/args.h"|"base/poll_watch.h")|^int main\(' native/*/*.cc |
+  grep -LE '#include (<napi.h>|<uv.h>|"base/args.h"|"base/poll_watch.h")|^int main\(' native/*/*.cc |
     grep -vE '^native/enter/|^native/test/.*_test\.cc$')
 
 # An object is made again when its source or any header is newer.

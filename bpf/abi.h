@@ -247,6 +247,17 @@ struct sluice_forget {
 };
 SLUICE_ASSERT_SIZE(struct sluice_forget, 48);
 
+/* SEC("syscall") count_entries: how full are the maps that may fill up? */
+struct sluice_fill {
+	__u32 pods;
+	__u32 origins;
+	__u32 bypasses;
+	__u32 sockets;
+	__u32 pairs;
+	__u32 accept_modes;
+};
+SLUICE_ASSERT_SIZE(struct sluice_fill, 24);
+
 /* events (ring buffer) */
 enum sluice_event_kind {
 	SLUICE_EVENT_TURNED_BLOCKING = 1, /* leave the sockhash */
@@ -355,7 +366,8 @@ SLUICE_ASSERT_SIZE(struct sluice_event, 64);
 	X(QUERY_FOUND)                                                                           \
 	X(QUERY_MISSING)                                                                         \
 	X(USAGE_REFRESHED)                                                                       \
-	X(ADDRESS_FORGOTTEN)
+	X(ADDRESS_FORGOTTEN)   \
+	X(ENTRIES_COUNTED)
 
 enum sluice_counter {
 #define SLUICE_X(name) SLUICE_COUNT_##name,

@@ -1,3 +1,6 @@
+import type { Native } from '../native.ts'
+import { u64Of } from './layout.ts'
+
 /** Names of enum sluice_counter of bpf/abi.h, in its order; a test compares them with the objects' BTF. */
 export const counterNames = [
   'connectRedirected',
@@ -84,6 +87,25 @@ export const counterNames = [
   'queryMissing',
   'usageRefreshed',
   'addressForgotten',
+  'entriesCounted',
 ] as const
 
 export type CounterName = (typeof counterNames)[number]
+
+/** Sums over all CPUs since the maps were made; they outlive the proxy. */
+export function readCounters(native: Native, countersMapFd: number): Record<CounterName, bigint> {
+  const { keys, values, count } = native.bpfMapDump(countersMapFd)
+  const bytesPerCounter = values.length / count
+  const sums: Partial<Record<CounterName, bigint>> = {}
+  const index = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
+  for (let entry = 0; entry < count; entry += 1) {
+    const name = counterNames[index.getUint32(entry * 4, true)]
+    if (name === undefined) continue
+    let sum = 0n
+    for (let offset = 0; offset < bytesPerCounter; offset += 8) {
+      sum += u64Of(values, entry * bytesPerCounter + offset)
+    }
+    sums[name] = sum
+  }
+  return sums as Record<CounterName, bigint>
+}

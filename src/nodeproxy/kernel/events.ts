@@ -1,3 +1,6 @@
+import { eventKinds, eventLayout } from './abi.ts'
+import { decode } from './layout.ts'
+
 /** What the kernel reports, decoded. Times are CLOCK_MONOTONIC. */
 export type KernelEvent =
   | {
@@ -38,3 +41,24 @@ export type KernelEvent =
       readonly address: string
       readonly port: number
     }
+
+/** Undefined for a kind that this version does not know: a newer program of the same layout may send one. */
+export function decodeEvent(record: Uint8Array): KernelEvent | undefined {
+  const raw = decode(eventLayout, record)
+  const { atNs, socketCookie, netnsCookie, cgroupId, pid, podId, port } = raw
+  switch (raw.kind) {
+    case eventKinds.turnedBlocking:
+      return { kind: 'turnedBlocking', atNs, socketCookie, netnsCookie, pid }
+    case eventKinds.spliceUser:
+      return { kind: 'spliceUser', atNs, socketCookie, netnsCookie, cgroupId, pid }
+    case eventKinds.unclassified: {
+      return { kind: 'unclassified', atNs, netnsCookie, cgroupId, pid, address: raw.addr, port }
+    }
+    case eventKinds.connect: {
+      const where = { address: raw.addr, port }
+      return { kind: 'connect', atNs, socketCookie, netnsCookie, podId, pid, ...where }
+    }
+    default:
+      return undefined
+  }
+}

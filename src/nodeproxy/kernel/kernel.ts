@@ -98,8 +98,13 @@ export interface Kernel {
    */
   claimGeneration(cgroupId: bigint): number
 
-  /** New connections of enrolled pods are intercepted by this layout from here on: one map write. */
+  /**
+   * New connections of enrolled pods are intercepted by this layout from here on: one map write. Also begins to
+   * consume events, which only one process may do: a generation before this one has to drain() first.
+   */
   goLive(): void
+  /** A newer generation takes over: events are left to it. Everything else goes on. */
+  drain(): void
 
   /**
    * Enrols a pod, or changes how it is enrolled; repeating it changes nothing. Targets are written before
@@ -120,7 +125,10 @@ export interface Kernel {
 
   counters(): Readonly<Record<CounterName, bigint>>
   mapFill(): readonly MapFill[]
-  /** Reads all queues again and sets the node's budget right; about 1 ms for 10,000 sockets. Call each second. */
+  /**
+   * Reads all queues again and sets the node's budget right; about 1 ms for 10,000 sockets. To be called each
+   * second; it also lets sockets go that turned blocking and had bytes waiting.
+   */
   refreshUsage(): Usage
 
   /** Unread bytes of an app's socket, redirected ones included; undefined when it is not in the mesh. */

@@ -1,3 +1,6 @@
+import { settingsLayout, unclassifiedModes } from './abi.ts'
+import { decode, encode } from './layout.ts'
+
 /** The kernel programs' own settings, for the whole node; one map write makes them effective at once. */
 export interface Settings {
   /** A proxy whose last heartbeat is older counts as dead. */
@@ -24,4 +27,38 @@ export const defaultSettings: Settings = {
   unclassified: 'count',
   acceleration: true,
   accessEvents: false,
+}
+
+const nsPerMs = 1_000_000n
+
+/** @throws RangeError for a limit that is not a positive whole number */
+export function encodeSettings(settings: Settings, olderLayout: boolean): Uint8Array {
+  return encode(settingsLayout, {
+    beatMaxAgeNs: positive('beatMaxAgeMs', settings.beatMaxAgeMs) * nsPerMs,
+    pairLimitBytes: positive('pairLimitBytes', settings.pairLimitBytes),
+    legLimitBytes: positive('legLimitBytes', settings.legLimitBytes),
+    nodeLimitBytes: positive('nodeLimitBytes', settings.nodeLimitBytes),
+    unclassified: unclassifiedModes[settings.unclassified],
+    acceleration: settings.acceleration ? 1 : 0,
+    olderLayout: olderLayout ? 1 : 0,
+    accessEvents: settings.accessEvents ? 1 : 0,
+  })
+}
+
+export function decodeSettings(bytes: Uint8Array): Settings {
+  const raw = decode(settingsLayout, bytes)
+  return {
+    beatMaxAgeMs: Number(raw.beatMaxAgeNs / nsPerMs),
+    pairLimitBytes: Number(raw.pairLimitBytes),
+    legLimitBytes: Number(raw.legLimitBytes),
+    nodeLimitBytes: Number(raw.nodeLimitBytes),
+    unclassified: raw.unclassified === unclassifiedModes.refuse ? 'refuse' : 'count',
+    acceleration: raw.acceleration === 1,
+    accessEvents: raw.accessEvents === 1,
+  }
+}
+
+function positive(name: string, value: number): bigint {
+  if (Number.isSafeInteger(value) && value > 0) return BigInt(value)
+  throw new RangeError(`kernel setting ${name} is ${value}: it must be a positive whole number`)
 }

@@ -21,7 +21,7 @@ static __always_inline int publish_probe(struct bpf_sock_ops *ctx, struct bpf_so
 }
 
 SEC("sockops")
-int probe_life(struct bpf_sock_ops *ctx)
+int kubelet_life(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	if (!sk)

@@ -1,0 +1,151 @@
+import { closeSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Native } from '../native.ts'
+import { layoutVersion } from './abi.ts'
+import { attachAll } from './attach.ts'
+import { must } from './errors.ts'
+import { type HookTarget, openTarget } from './hooks.ts'
+import type { FeatureState, Kernel, KernelOptions, LoadReport } from './kernel.ts'
+import { u32Bytes } from './layout.ts'
+import { type LoadedObjects, loadObjects } from './load.ts'
+import { defaultMapSizes, type MapFds, type MapName, mapNames, maxEntriesOf } from './maps.ts'
+import { createKernel } from './node-kernel.ts'
+import {
+  layoutDir,
+  nodeDir,
+  pinAside,
+  pinnedLayouts,
+  pinPaths,
+  removeAside,
+  removeTree,
+  requireBpffs,
+} from './pins.ts'
+import { encodeSettings } from './settings.ts'
+import { createUndo, type Undo } from './undo.ts'
+
+/** The map that all layouts of a node share; see bpf/abi.h. */
+const sharedMap: MapName = 'active_layout'
+
+/**
+ * Loads the programs, takes over or makes maps and links, and gives the node's kernel part.
+ *
+ * Everything is loaded before anything is changed: a program that the verifier rejects, a cgroup that is not
+ * there or a pinned map of another shape leaves what was live as it was.
+ *
+ * @throws Error that names what could not be had, why, and the fix
+ */
+export function openKernel(options: KernelOptions): Kernel {
+  const { native } = options
+  requireBpffs(options.bpffsDir)
+  const maxEntries = maxEntriesOf({ ...defaultMapSizes, ...options.mapSizes })
+  const directory = nodeDir(options.bpffsDir, options.node)
+  mkdirSync(directory, { recursive: true })
+  removeAside(directory)
+  const target = layoutDir(directory, layoutVersion)
+  const older = pinnedLayouts(directory).filter((version) => version < layoutVersion)
+  const undo = createUndo()
+  const targets = openTargets(options, undo)
+  const pinned = openPinned(native, directory, target)
+  try {
+    const objectDir = options.objectDir
+    const loaded = loadObjects(native, { objectDir, reuse: pinned, maxEntries })
+    undo.add(() => loaded.close())
+    const fresh = pinned.origins === undefined
+    pinMaps(native, { directory, target, loaded, pinned }, undo)
+    const settings = acceleratedOnlyWithVerdict(options, loaded)
+    const bytes = encodeSettings(settings, older.length > 0)
+    must('write settings', native.bpfMapUpdate(loaded.maps.settings, u32Bytes(0), bytes, 0))
+    const pins = pinPaths(target)
+    const features = attachAll({ native, pins, loaded, ...targets }, undo)
+    const report: LoadReport = {
+      layout: layoutVersion,
+      start: fresh ? (older.length > 0 ? 'beside' : 'fresh') : 'restarted',
+      features,
+      notes: [...sizeNotes(native, loaded.maps, maxEntries), ...offNotes(features)],
+    }
+    return createKernel({ options, directory, pins, loaded, report, settings })
+  } catch (error) {
+    undo.run()
+    throw error
+  } finally {
+    for (const fd of Object.values(pinned)) native.closeFd(fd)
+    for (const { fd } of [targets.pods, targets.kubelet].filter((it) => it !== undefined)) closeSync(fd)
+  }
+}
+
+interface Targets {
+  readonly pods: HookTarget
+  readonly kubelet: HookTarget | undefined
+}
+
+function openTargets(options: KernelOptions, undo: Undo): Targets {
+  const pods = openTarget(options.podsCgroupDir, "the pods' cgroup")
+  try {
+    const dir = options.probeCgroupDir
+    return { pods, kubelet: dir === undefined ? undefined : openTarget(dir, "the kubelet's cgroup") }
+  } catch (error) {
+    closeSync(pods.fd)
+    undo.run()
+    throw error
+  }
+}
+
+function openPinned(
+  native: Native,
+  directory: string,
+  target: string,
+): Partial<Record<MapName, number>> {
+  const fds: Partial<Record<MapName, number>> = {}
+  for (const name of mapNames) {
+    const fd = native.bpfGetPinned(
+      name === sharedMap ? join(directory, name) : join(pinPaths(target).maps, name),
+    )
+    if (fd >= 0) fds[name] = fd
+  }
+  return fds
+}
+
+interface PinRequest {
+  readonly directory: string
+  readonly target: string
+  readonly loaded: LoadedObjects
+  readonly pinned: Partial<Record<MapName, number>>
+}
+
+function pinMaps(native: Native, request: PinRequest, undo: Undo): void {
+  const { directory, target, loaded, pinned } = request
+  if (pinned[sharedMap] === undefined) {
+    native.bpfPin(loaded.maps[sharedMap], join(directory, sharedMap))
+  }
+  const unpinned = mapNames.filter((name) => name !== sharedMap && pinned[name] === undefined)
+  if (pinned.origins === undefined) {
+    removeTree(target)
+    pinAside(native, directory, target, Object.fromEntries(unpinned.map((n) => [n, loaded.maps[n]])))
+    undo.add(() => removeTree(target))
+    return
+  }
+  // A newer version of this layout may bring maps that the pinned one did not have.
+  for (const name of unpinned) native.bpfPin(loaded.maps[name], join(pinPaths(target).maps, name))
+}
+
+/** Without a verdict program a socket in the sockhash would only have the disadvantages. */
+function acceleratedOnlyWithVerdict(options: KernelOptions, loaded: LoadedObjects) {
+  const possible = loaded.rejected.verdict === undefined && loaded.rejected.sockopt === undefined
+  return { ...options.settings, acceleration: options.settings.acceleration && possible }
+}
+
+function sizeNotes(
+  native: Native,
+  maps: MapFds,
+  maxEntries: Partial<Record<MapName, number>>,
+): string[] {
+  return Object.entries(maxEntries).flatMap(([name, wanted]) => {
+    const has = native.bpfMapInfo(maps[name as MapName]).maxEntries
+    if (has === wanted) return []
+    return [`map ${name} keeps its ${has} entries (configured: ${wanted}) until the node is emptied`]
+  })
+}
+
+function offNotes(features: readonly FeatureState[]): string[] {
+  return features.filter(({ on }) => !on).map(({ name, reason }) => `${name} is off: ${reason}`)
+}

@@ -4,7 +4,7 @@ import type { Target } from '../balance/target.ts'
 import type { Refusal } from '../policy/refusal.ts'
 import type { Peer } from './leg.ts'
 import type { PodView } from './pod.ts'
-import type { ServiceView } from './service-view.ts'
+import type { ServiceName } from './service-view.ts'
 
 /** One proxied connection, from accept to its end. Owned by the worker whose reactor accepted it. */
 export interface Connection {
@@ -20,7 +20,7 @@ export interface Connection {
   /** It was asked for, and the answer is on its way. */
   sourcePending: boolean
   destination: Workload | undefined
-  service: ServiceView | undefined
+  service: ServiceName | undefined
   balancer: Balancer | undefined
   /** While a connection to it is open or being opened: counted as in flight there. */
   target: Target | undefined

@@ -17,6 +17,7 @@ export function decide(context: FlowContext, connection: Connection, route: Rout
       askThenDecide(context, connection)
       return
     case 'refused':
+      connection.service = route.service
       end(context, connection, route.refusal)
       return
     case 'outside':

@@ -88,7 +88,11 @@ function accepted(context: FlowContext, event: Accepted): void {
 function acceptInbound(context: FlowContext, connection: Connection): void {
   const { asked, pod } = connection
   connection.destination = context.tables.workload(pod.workload)
-  connection.service = context.tables.serviceBehind(asked.address, asked.port)
+  connection.service = context.tables.serviceBehind(
+    asked.address,
+    asked.port,
+    connection.destination,
+  )
   learnSource(context, connection)
   const key = `${asked.address}/${asked.port}`
   connect(context, connection, { key, ...asked, workload: pod.workload })

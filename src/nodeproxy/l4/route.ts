@@ -3,7 +3,7 @@ import type { Balancer } from '../balance/balancer.ts'
 import { type Target, targetKey } from '../balance/target.ts'
 import { type Refusal, refuse } from '../policy/refusal.ts'
 import { familyOf, type PodView } from './pod.ts'
-import type { ServiceView } from './service-view.ts'
+import type { ServiceName, ServiceView } from './service-view.ts'
 import type { Tables } from './tables.ts'
 
 /** Where an outbound connection goes. */
@@ -14,7 +14,7 @@ export type Route =
   | { readonly kind: 'workload'; readonly target: Target; readonly workload: Workload | undefined }
   /** Not in the mesh: to the address that the app asked for, counted. */
   | { readonly kind: 'outside' }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly service?: ServiceName }
 
 export interface RouteSettings {
   readonly outside: 'allow' | 'refuse'
@@ -34,9 +34,22 @@ export function routeOutbound(
   }
   const answer = tables.address(address)
   if (answer === undefined) return { kind: 'ask' }
-  if (answer.kind === 'absent') return outside(address, port, settings)
-  if (answer.kind === 'service') return toService(answer.key, address, port, tables)
-  return toWorkload(address, port, tables.workload(answer.uid), answer.uid)
+  for (const { key, external } of answer.services) {
+    const entry = tables.service(key)
+    if (entry === undefined) return { kind: 'ask' }
+    const found = entry.port(port, familyOf(address), external)
+    if (found?.view.refusal !== undefined) return refused(found.view.refusal, entry.view)
+    if (found !== undefined) {
+      return { kind: 'service', service: entry.view, balancer: found.balancer }
+    }
+  }
+  const owner = answer.services.find(({ external }) => !external)
+  if (owner !== undefined) {
+    const refusal = refuse('noSuchPort', `service ${owner.key} has no port ${port}`)
+    return refused(refusal, tables.service(owner.key)?.view)
+  }
+  if (answer.workload === '') return outside(address, port, settings)
+  return toWorkload(address, port, tables.workload(answer.workload), answer.workload)
 }
 
 /** What an address that did not become known in time counts as. */
@@ -72,15 +85,6 @@ function toWorkload(
   return { kind: 'workload', target, workload }
 }
 
-function toService(key: string, address: string, port: number, tables: Tables): Route {
-  const entry = tables.service(key)
-  if (entry === undefined) return { kind: 'ask' }
-  const balancer = entry.balancer(port, familyOf(address))
-  if (balancer !== undefined) return { kind: 'service', service: entry.view, balancer }
-  const ports = entry.view.ports.map((view) => view.port).join(', ')
-  return refused(refuse('noSuchPort', `service ${key} has port ${ports || 'none'}, not ${port}`))
-}
-
-function refused(refusal: Refusal): Route {
-  return { kind: 'refused', refusal }
+function refused(refusal: Refusal, service?: ServiceName): Route {
+  return { kind: 'refused', refusal, ...(service === undefined ? {} : { service }) }
 }

@@ -1,14 +1,21 @@
 import type { Workload } from '../../model/resources.ts'
 import { type Balancer, type BalanceState, createBalancer } from '../balance/balancer.ts'
 import { targetKey } from '../balance/target.ts'
-import type { PortView, ServiceView } from './service-view.ts'
+import type { PortView, ServiceName, ServiceView } from './service-view.ts'
 
-/** Who has an address. */
-export type AddressAnswer =
-  | { readonly kind: 'service'; readonly key: string }
-  | { readonly kind: 'workload'; readonly uid: string }
-  /** Asked for, and nobody in the mesh has it. */
-  | { readonly kind: 'absent' }
+/** A service that has an address, and whether it is one of its external ones. */
+export interface ServiceRef {
+  readonly key: string
+  /** Belongs to the service on its own ports alone; a cluster IP does altogether. */
+  readonly external: boolean
+}
+
+/** What is at an address. All empty: asked for, and nobody in the mesh has it. */
+export interface AddressAnswer {
+  readonly services: readonly ServiceRef[]
+  /** uid; empty: none. */
+  readonly workload: string
+}
 
 /** Reading side of a worker's tables. */
 export interface Tables {
@@ -18,19 +25,26 @@ export interface Tables {
   workload(uid: string): Workload | undefined
   /** The workload with this address, when that is known already. */
   workloadAt(ip: string): Workload | undefined
-  /** A service known here that has this address and port as an endpoint. */
-  serviceBehind(ip: string, port: number): ServiceView | undefined
+  /** A service known here with this address and port as an endpoint: whom telemetry names for it. */
+  serviceBehind(ip: string, port: number, workload: Workload | undefined): ServiceName | undefined
 }
 
 export interface ServiceEntry {
   readonly view: ServiceView
   /** Undefined: the service has no such port. */
-  balancer(port: number, family: 4 | 6): Balancer | undefined
+  port(port: number, family: 4 | 6, external: boolean): PortEntry | undefined
+}
+
+export interface PortEntry {
+  readonly view: PortView
+  readonly balancer: Balancer
 }
 
 export interface MutableTables extends Tables {
   setAddress(ip: string, answer: AddressAnswer | undefined): void
   setService(key: string, view: ServiceView | undefined): void
+  /** A service of which only the name is known, for telemetry. */
+  setServiceName(key: string, name: ServiceName | undefined): void
   setWorkload(uid: string, workload: Workload | undefined): void
   counts(): { addresses: number; services: number; workloads: number }
 }
@@ -41,6 +55,7 @@ export function createTables(state: BalanceState): MutableTables {
   const services = new Map<string, ServiceEntry>()
   const workloads = new Map<string, Workload>()
   const behind = new Map<string, ServiceView>()
+  const names = new Map<string, ServiceName>()
 
   function removeService(key: string): void {
     const before = services.get(key)
@@ -56,10 +71,10 @@ export function createTables(state: BalanceState): MutableTables {
     service: (key) => services.get(key),
     workload: (uid) => workloads.get(uid),
     workloadAt(ip) {
-      const answer = addresses.get(ip)
-      return answer?.kind === 'workload' ? workloads.get(answer.uid) : undefined
+      return workloads.get(addresses.get(ip)?.workload ?? '')
     },
-    serviceBehind: (ip, port) => behind.get(targetKey(ip, port)),
+    serviceBehind: (ip, port, workload) =>
+      behind.get(targetKey(ip, port)) ?? names.get(workload?.services?.[0] ?? ''),
     setAddress(ip, answer) {
       if (answer === undefined) addresses.delete(ip)
       else addresses.set(ip, answer)
@@ -69,6 +84,10 @@ export function createTables(state: BalanceState): MutableTables {
       if (view === undefined) return
       services.set(key, createServiceEntry(view, state))
       for (const name of targetKeys(view)) if (!behind.has(name)) behind.set(name, view)
+    },
+    setServiceName(key, name) {
+      if (name === undefined) names.delete(key)
+      else names.set(key, name)
     },
     setWorkload(uid, workload) {
       if (workload === undefined) workloads.delete(uid)
@@ -83,33 +102,26 @@ export function createTables(state: BalanceState): MutableTables {
 }
 
 function createServiceEntry(view: ServiceView, state: BalanceState): ServiceEntry {
-  const ports = new Map(view.ports.map((port) => [port.port, port]))
-  const balancers = new Map<string, Balancer>()
-  const make = (name: string, port: PortView, family: 4 | 6): Balancer =>
-    createBalancer(
-      {
-        name,
-        targets: family === 4 ? port.ipv4 : port.ipv6,
-        clientAffinitySeconds: view.clientAffinitySeconds,
-      },
-      state,
-    )
+  const clientAffinitySeconds = view.clientAffinitySeconds
+  const entries = new Map<string, PortEntry>(
+    view.ports.map((port) => {
+      const name = portKey(port.port, port.family, port.external)
+      const options = { name: `${view.key} ${name}`, targets: port.targets, clientAffinitySeconds }
+      return [name, { view: port, balancer: createBalancer(options, state) }]
+    }),
+  )
   return {
     view,
-    balancer(port, family) {
-      const portView = ports.get(port)
-      if (portView === undefined) return undefined
-      const name = `${view.key} ${port}/${family}`
-      const balancer = balancers.get(name) ?? make(name, portView, family)
-      balancers.set(name, balancer)
-      return balancer
-    },
+    port: (port, family, external) =>
+      (external ? entries.get(portKey(port, family, true)) : undefined) ??
+      entries.get(portKey(port, family, false)),
   }
 }
 
+function portKey(port: number, family: 4 | 6, external: boolean): string {
+  return `${port}/${family}${external ? '/external' : ''}`
+}
+
 function* targetKeys(view: ServiceView): Generator<string> {
-  for (const { ipv4, ipv6 } of view.ports) {
-    for (const { key } of ipv4) yield key
-    for (const { key } of ipv6) yield key
-  }
+  for (const { targets } of view.ports) for (const { key } of targets) yield key
 }

@@ -11,6 +11,10 @@ export const refusals = {
     reason: 'configuration did not answer in time, and the pod fails closed',
   },
   noEndpoints: { flag: 'UH', reason: 'no endpoint is ready' },
+  noLocalEndpoints: {
+    flag: 'UH',
+    reason: 'internalTrafficPolicy is Local, and no endpoint on this node is ready',
+  },
   connectFailed: { flag: 'UF', reason: 'the endpoint could not be reached' },
   attemptsExhausted: { flag: 'UF,URX', reason: 'no endpoint could be reached' },
   denied: { flag: 'RBAC', reason: 'denied by policy' },

@@ -11,6 +11,7 @@ import { root, SetupError, say } from './prepare/say.mjs'
 const entries = {
   demo: 'src/lab/demo.ts',
   test: 'scripts/test.ts',
+  kernels: 'scripts/kernels.ts',
   check: 'scripts/check.ts',
   build: 'scripts/build.ts',
   bench: 'bench/main.ts',

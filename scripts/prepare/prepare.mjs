@@ -19,6 +19,7 @@ export const needs = {
   sluice: { packages: ['build', 'lab'], built: true },
   demo: { packages: ['build', 'lab', 'servers'], built: true },
   test: { packages: ['build', 'lab', 'servers', 'test'], built: true },
+  kernels: { packages: ['build', 'lab', 'test'], built: true },
   bench: { packages: ['build', 'lab', 'servers', 'bench'], built: true },
   fuzz: { packages: ['build'], built: true },
 }

@@ -6,6 +6,7 @@
 #include "bpf/register.h"
 #include "heartbeat/register.h"
 #include "netns/register.h"
+#include "reactor/register.h"
 #include "sockets/register.h"
 #include "unix/register.h"
 
@@ -20,6 +21,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterWatch(env, exports);
   RegisterHeartbeat(env, exports);
   RegisterNetns(env, exports);
+  RegisterReactor(env, exports);
   RegisterSockets(env, exports);
   RegisterUnix(env, exports);
   return exports;

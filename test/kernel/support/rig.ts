@@ -1,0 +1,186 @@
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { cgroup2Mount } from '../../../src/lab/mounts.ts'
+import type { CounterName } from '../../../src/nodeproxy/kernel/counters.ts'
+import type { Kernel, KernelOptions } from '../../../src/nodeproxy/kernel/kernel.ts'
+import { openKernel } from '../../../src/nodeproxy/kernel/open.ts'
+import { defaultSettings, type Settings } from '../../../src/nodeproxy/kernel/settings.ts'
+import { loadNative, type Native } from '../../../src/nodeproxy/native.ts'
+
+export const objectDir = join(import.meta.dirname, '../../../build/bpf')
+
+/** One node's kernel part in a bpffs and in cgroups of its own, all of it gone after the test. */
+export interface Rig {
+  readonly native: Native
+  readonly kernel: Kernel
+  readonly options: KernelOptions
+  readonly cgroups: Cgroups
+  readonly generation: number
+  /** Runs with this process in the proxy's cgroup; else it is in an app's. */
+  asProxy<T>(work: () => T): T
+  asProxyAsync<T>(work: () => Promise<T>): Promise<T>
+  asKubelet<T>(work: () => T): T
+  /** As a process that no pod and no proxy has: outside the hooks' cgroup. */
+  asOutsider<T>(work: () => T): T
+  /** The proxy's last heartbeat lies so far back; negative ones are still to come. */
+  beat(ageMs: number): void
+  /** What the counters rose by in `work`; names that did not change are left out. */
+  counted<T>(work: () => T): { result: T; rose: Partial<Record<CounterName, number>> }
+  /** Another Kernel on the same pins, as a restarted proxy opens it. */
+  reopen(changes?: Partial<KernelOptions>): Kernel
+}
+
+export interface Cgroups {
+  readonly root: string
+  readonly pods: string
+  readonly app: string
+  readonly proxy: string
+  readonly kubelet: string
+}
+
+export interface RigOptions {
+  readonly settings?: Partial<Settings>
+  readonly mapSizes?: KernelOptions['mapSizes']
+  /** Do not go live. */
+  readonly idle?: boolean
+}
+
+let rigs = 0
+
+export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
+  const native = loadNative()
+  const name = `sluice-bpf-${process.pid}-${rigs++}`
+  const bpffsDir = mountBpffs(t, name)
+  const cgroups = makeCgroups(t, name)
+  const options: KernelOptions = {
+    native,
+    objectDir,
+    bpffsDir,
+    node: 'test.node_1',
+    podsCgroupDir: cgroups.pods,
+    probeCgroupDir: cgroups.kubelet,
+    settings: { ...defaultSettings, ...rigOptions.settings },
+    mapSizes: { pods: 64, origins: 1024, bypasses: 256, sockets: 1024, pairSlots: 64, ...rigOptions.mapSizes },
+  }
+  const kernel = openKernel(options)
+  const opened = [kernel]
+  t.after(() => {
+    for (const other of opened.slice(1)) other.close()
+    kernel.uninstall()
+  })
+  const generation = kernel.claimGeneration(cgroupId(cgroups.proxy))
+  const beats = new BigUint64Array(native.bpfMapMmap(kernel.fds.generationsMapFd))
+  const beat = (ageMs: number): void => {
+    beats[generation] = native.clockMonotonicNs() - BigInt(ageMs) * 1_000_000n
+  }
+  beat(-3_600_000)
+  if (rigOptions.idle !== true) kernel.goLive()
+  return {
+    native,
+    kernel,
+    options,
+    cgroups,
+    generation,
+    asProxy: (work) => inCgroup(cgroups.proxy, cgroups.app, work),
+    asProxyAsync: async (work) => {
+      enter(cgroups.proxy)
+      return work().finally(() => enter(cgroups.app))
+    },
+    asKubelet: (work) => inCgroup(cgroups.kubelet, cgroups.app, work),
+    asOutsider: (work) => inCgroup(cgroups.root, cgroups.app, work),
+    beat,
+    counted: (work) => counted(kernel, work),
+    reopen: (changes) => {
+      const next = openKernel({ ...options, ...changes })
+      opened.push(next)
+      return next
+    },
+  }
+}
+
+export function cgroupId(dir: string): bigint {
+  return statSync(dir, { bigint: true }).ino
+}
+
+function counted<T>(
+  kernel: Kernel,
+  work: () => T,
+): { result: T; rose: Partial<Record<CounterName, number>> } {
+  const before = kernel.counters()
+  const result = work()
+  const after = kernel.counters()
+  const rose: Partial<Record<CounterName, number>> = {}
+  for (const [name, value] of Object.entries(after) as [CounterName, bigint][]) {
+    // Other processes of the machine make system calls, too.
+    if (name === 'traceUntouched') continue
+    if (value !== before[name]) rose[name] = Number(value - before[name])
+  }
+  return { result, rose }
+}
+
+function mountBpffs(t: TestContext, name: string): string {
+  const dir = mkdtempSync(join(tmpdir(), `${name}-`))
+  execFileSync('mount', ['-t', 'bpf', name, dir])
+  t.after(() => {
+    execFileSync('umount', ['-l', dir])
+    rmdirSync(dir)
+  })
+  return dir
+}
+
+function makeCgroups(t: TestContext, name: string): Cgroups {
+  const mount = cgroup2Mount()
+  const root = join(mount, name)
+  const pods = join(root, 'kubepods')
+  const dirs = { root, pods, app: join(pods, 'app'), proxy: join(pods, 'proxy') }
+  const cgroups = { ...dirs, kubelet: join(root, 'kubelet') }
+  for (const dir of Object.values(cgroups)) mkdirSync(dir, { recursive: true })
+  const home = join(mount, ownCgroup())
+  enter(cgroups.app)
+  t.after(() => {
+    enter(home)
+    removeCgroup(root)
+  })
+  return cgroups
+}
+
+/** This process's cgroup2 path. */
+function ownCgroup(): string {
+  const line = readFileSync('/proc/self/cgroup', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith('0::'))
+  return line?.slice(3) ?? '/'
+}
+
+function enter(dir: string): void {
+  writeFileSync(join(dir, 'cgroup.procs'), `${process.pid}`)
+}
+
+function inCgroup<T>(dir: string, home: string, work: () => T): T {
+  enter(dir)
+  try {
+    return work()
+  } finally {
+    enter(home)
+  }
+}
+
+function removeCgroup(dir: string): void {
+  if (!existsSync(dir)) return
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    if (entry.isDirectory()) removeCgroup(join(dir, entry.name))
+  }
+  rmdirSync(dir)
+}

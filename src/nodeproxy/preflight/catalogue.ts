@@ -231,38 +231,38 @@ export const catalogue: readonly CatalogueEntry[] = [
     effect: NO_MESH,
     fix: REPORT,
   }),
-  optional('programs-acceleration', 'So do those of acceleration', [...toLoad, 'programs'], {
+  optional('programs-acceleration', 'Programs of acceleration', [...toLoad, 'programs'], {
     effect: NO_ACCELERATION,
     fix: REPORT,
   }),
-  optional('programs-tracepoints', 'So do those of tracepoints', [...toLoad, 'programs'], {
+  optional('programs-tracepoints', 'Programs of tracepoints', [...toLoad, 'programs'], {
     effect:
       'Programs that become unfit for acceleration are not noticed: they may see EAGAIN (auto) ' +
       'or lose bytes (full, with splice(2)).',
     fix: REPORT,
   }),
-  optional('programs-kubelet', "So does that for the kubelet's probes", [...toLoad, 'programs'], {
+  optional('programs-kubelet', "Program for the kubelet's probes", [...toLoad, 'programs'], {
     effect: "The kubelet's probes go through the proxy: while it is away, pods look unready.",
     fix: REPORT,
   }),
-  required('data-path', 'A connection takes the whole data path', [...toAct, 'programs', 'bpffs'], {
+  required('data-path', 'Data path: a connection', [...toAct, 'programs', 'bpffs'], {
     effect: NO_MESH,
     fix: 'Report this with `sluice preflight -o json`: every part works, and the whole does not.',
   }),
-  optional('data-path-ipv6', 'So does an IPv6 connection', [...toAct, 'data-path', 'ipv6'], {
+  optional('data-path-ipv6', 'Data path: an IPv6 connection', [...toAct, 'data-path', 'ipv6'], {
     effect: NO_IPV6,
     fix: 'Report this with `sluice preflight -o json`.',
   }),
   optional(
     'data-path-accelerated',
-    'So does one in accelerate=full',
+    'Data path: accelerate=full',
     [...toMoveBytes, 'data-path', 'programs-acceleration'],
     {
       effect: NO_ACCELERATION,
       fix: 'Report this with `sluice preflight -o json`.',
     },
   ),
-  optional('mptcp', 'So does one of MPTCP', [...toAct, 'data-path'], {
+  optional('mptcp', 'Data path: an MPTCP client', [...toAct, 'data-path'], {
     effect:
       'Programs that ask for MPTCP (Go does, as a server) are not intercepted when they ' +
       'connect.',

@@ -2,6 +2,7 @@ import { findArtefacts } from './artefacts.ts'
 import { type Answer, type Ask, passed } from './ask.ts'
 import { readEnvironment } from './environment.ts'
 import { loadNative, type Native } from '../native.ts'
+import { probeDataPath } from './probes/data-path.ts'
 import { probeHooks } from './probes/hooks.ts'
 import { probeBpffs, probeCgroup2, probeKubepods } from './probes/mounts.ts'
 import { probeNetns } from './probes/netns.ts'
@@ -30,7 +31,7 @@ export async function probeKernel(
     await ask('kubepods', () => probeKubepods(cgroup2.mountPoint, kubepods))
   }
   if (!addon || !loader) return
-  await ask('bpffs', () =>
+  const bpffs = await ask('bpffs', () =>
     probeBpffs(addon.native, mounts, mapOf(loader.load('probe-query'), 'probe_addresses')),
   )
   const netns = await probeNetns(ask, addon.native)
@@ -49,6 +50,15 @@ export async function probeKernel(
   await ask('netns-cookie', () => probeNetnsCookie(stage, netns.cookie))
   await probeTracepoints(ask, stage)
   await probePrograms(ask, addon.native, addon.objectDir)
+  if (bpffs === undefined) return
+  await probeDataPath(ask, scene, {
+    stage,
+    objectDir: addon.objectDir,
+    bpffs,
+    cgroupPath: cgroup2.scratch.path,
+    netnsCookie: netns.cookie,
+    ipv6: netns.ipv6,
+  })
 }
 
 function findAddon(): Answer<{ native: Native; objectDir: string }> {

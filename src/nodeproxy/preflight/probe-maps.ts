@@ -1,7 +1,7 @@
 import type { Native } from '../native.ts'
 
 /** bpf/probe/probe.h, enum probe_slot, in its order. */
-const slots = [
+export const probeSlots = [
   'connect4',
   'connect6',
   'getpeername4',
@@ -19,7 +19,7 @@ const slots = [
   'ioctl',
 ] as const
 
-export type ProbeSlot = (typeof slots)[number]
+export type ProbeSlot = (typeof probeSlots)[number]
 
 export interface Seen {
   readonly hits: number
@@ -43,14 +43,14 @@ const only = u32(0)
 /** What a probe's program has noted since the last forget(). */
 export function readSeen(native: Native, seenFd: number, slot: ProbeSlot): Seen {
   const value = new Uint8Array(SEEN_BYTES)
-  must('read probe_seen', native.bpfMapLookup(seenFd, u32(slots.indexOf(slot)), value))
+  must('read probe_seen', native.bpfMapLookup(seenFd, u32(probeSlots.indexOf(slot)), value))
   const view = new DataView(value.buffer)
   return { hits: Number(view.getBigUint64(0, true)), netnsCookie: view.getBigUint64(8, true) }
 }
 
 export function forget(native: Native, seenFd: number, slot: ProbeSlot): void {
   const zero = new Uint8Array(SEEN_BYTES)
-  must('clear probe_seen', native.bpfMapUpdate(seenFd, u32(slots.indexOf(slot)), zero, 0))
+  must('clear probe_seen', native.bpfMapUpdate(seenFd, u32(probeSlots.indexOf(slot)), zero, 0))
 }
 
 export function writeConfig(native: Native, configFd: number, config: ProbeConfig): void {

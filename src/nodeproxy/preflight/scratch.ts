@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { removeTree } from '../kernel/pins.ts'
 
 /** Everything that preflight makes under a name of its own begins with this. */
 const PREFIX = 'sluice-preflight'
@@ -49,7 +50,7 @@ export function removeStaleCgroups(parent: string): void {
 /** Removes pins of runs that were killed. */
 export function removeStalePins(folder: string): void {
   for (const name of staleNames(folder))
-    rmSync(join(folder, name), { recursive: true, force: true })
+    removeTree(join(folder, name))
 }
 
 function staleNames(folder: string): readonly string[] {

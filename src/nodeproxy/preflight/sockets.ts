@@ -96,6 +96,30 @@ export async function receiveAll(native: Native, fd: number, bytes: number): Pro
   return all
 }
 
+/**
+ * Sends from one socket and receives at another; throws unless every byte arrives as it was sent.
+ */
+export async function sendThrough(
+  native: Native,
+  from: number,
+  to: number,
+  bytes: Uint8Array,
+): Promise<void> {
+  const accepted = native.socketSend(from, bytes)
+  if (accepted !== bytes.length) {
+    const said = accepted < 0 ? errnoName(accepted) : `${accepted} bytes`
+    throw new Error(`send(2) of ${bytes.length} bytes: ${said}`)
+  }
+  const received = await receiveAll(native, to, bytes.length)
+  const wrong = received.findIndex((byte, index) => byte !== bytes[index])
+  if (wrong >= 0) throw new Error(`byte ${wrong} of ${bytes.length} arrived changed`)
+}
+
+/** Bytes that differ from their neighbours near and far, so that a mix-up shows. */
+export function pattern(bytes: number): Uint8Array {
+  return Uint8Array.from({ length: bytes }, (_, index) => (index * 31 + (index >> 8)) & 0xff)
+}
+
 export function errnoName(result: number): string {
   return getSystemErrorName(result)
 }

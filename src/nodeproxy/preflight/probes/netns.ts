@@ -5,6 +5,7 @@ import { addresses } from './places.ts'
 export interface ScratchNetns {
   readonly fd: number
   readonly cookie: bigint
+  readonly ipv6: boolean
 }
 
 /**
@@ -22,7 +23,7 @@ export async function probeNetns(ask: Ask, native: Native): Promise<ScratchNetns
       fd = native.netnsCreate([addresses[4].pod])
     }
     const { cookie } = await native.netnsInspect(fd)
-    return passed('made, entered and listened in', { fd, cookie })
+    return passed('made, entered and listened in', { fd, cookie, ipv6: ipv6 === undefined })
   })
   await ask('ipv6', () => (ipv6 === undefined ? passed('works', undefined) : failed(ipv6.message)))
   return netns

@@ -1,7 +1,7 @@
 import { type Answer, type Ask, failed, passed } from '../ask.ts'
 import { attachTypes } from '../attach-types.ts'
 import { queuedBytes, writeListener } from '../probe-maps.ts'
-import { errnoName, receiveAll, until } from '../sockets.ts'
+import { errnoName, pattern, receiveAll, sendThrough, until } from '../sockets.ts'
 import { mapOf, programOf, type Stage } from '../stage.ts'
 import { addresses, ports } from './places.ts'
 
@@ -81,17 +81,8 @@ async function probeRedirect(stage: Stage, sockops: number): Promise<Answer<void
   using _link = stage.link(sockops, 'cgroup', attachTypes.cgroupSockOps)
   const { client, server } = await sockets.pair(pod)
   stage.forget('skMsg')
-  const sent = pattern(PROBE_BYTES)
-  for (const [from, to] of [
-    [client, server],
-    [server, client],
-  ] as const) {
-    const accepted = native.socketSend(from, sent)
-    if (accepted !== sent.length) return failed(`send(2) took ${accepted} of ${sent.length} bytes`)
-    const received = await receiveAll(native, to, sent.length)
-    if (!received.every((byte, index) => byte === sent[index]))
-      return failed('bytes arrived changed')
-  }
+  await sendThrough(native, client, server, pattern(PROBE_BYTES))
+  await sendThrough(native, server, client, pattern(PROBE_BYTES))
   const { hits } = stage.seen('skMsg')
   if (hits < 2) return failed('the bytes went by TCP: the verdict program did not redirect them')
   return passed(`${(PROBE_BYTES / 1024) * 2} KiB, both ways`, undefined)
@@ -116,8 +107,4 @@ async function probeAccounting(
   if (full < accepted) return failed(`${full} bytes charged while ${accepted} waited`)
   if (empty !== 0) return failed(`${empty} bytes still charged after everything was read`)
   return passed(`${full} bytes charged for ${accepted} that waited, 0 once read`, undefined)
-}
-
-function pattern(bytes: number): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, index) => (index * 31 + (index >> 8)) & 0xff)
 }

@@ -70,10 +70,12 @@ bool ParseOptions(int argc, char** argv, Options* options) {
   return right && optind == argc && !options->keeper.socket_path.empty();
 }
 
-// Two that start at once: one serves, the other finds it serving. Released with the descriptor.
+// Two that start at once: one serves, the other finds it serving. The lock is the directory's, so that no
+// file stays behind; released with the descriptor.
 UniqueFd LockStart(const std::string& socket_path) {
-  const std::string path = socket_path + ".lock";
-  UniqueFd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const size_t slash = socket_path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : socket_path.substr(0, slash + 1);
+  UniqueFd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (lock.valid() && flock(lock.get(), LOCK_EX) != 0) lock.reset();
   return lock;
 }

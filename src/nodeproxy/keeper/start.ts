@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Scheduler } from '../time/scheduler.ts'
+import { connectKeeper, type KeeperConnection, type KeeperNative } from './connection.ts'
+import { KEEPER_VERSION } from './protocol.ts'
+
+/** How the keeper is started when nobody, or only an older one, answers at the socket. */
+export interface KeeperProgram {
+  /** build/Release/sluice-keeper. */
+  readonly executable: string
+  /** In a directory of the proxy's own; the file is made with mode 0600. */
+  readonly socketPath: string
+  /** Pinned objects; undefined leaves that part out. */
+  readonly generationsPin?: string
+  readonly pairControlPin?: string
+  readonly queryQueuePin?: string
+  readonly pairLimitBytes?: number
+  readonly giveUpAfterMs?: number
+}
+
+const retryMs = 10
+const startTimeoutMs = 5_000
+
+/** Where `npm run build` puts it. */
+export function builtKeeper(): string {
+  return fileURLToPath(new URL('../../../build/Release/sluice-keeper', import.meta.url))
+}
+
+/**
+ * A connection to a keeper of this version at least: to the one that serves, or to one that is started. That
+ * one is in a session of its own and in the proxy's cgroup (its sockets are the proxy's to the hooks), and
+ * outlives this process. Two proxies that start one at once get the same.
+ *
+ * @throws Error when it cannot be started or does not answer within 5 s
+ */
+export async function reachKeeper(
+  native: KeeperNative,
+  program: KeeperProgram,
+  generation: number,
+  scheduler: Scheduler,
+  onGone: () => void,
+): Promise<KeeperConnection> {
+  const serving = await tryConnect(native, program.socketPath, generation, onGone)
+  if (serving !== undefined) return serving
+  const started = startKeeper(program)
+  for (let waitedMs = 0; waitedMs < startTimeoutMs; waitedMs += retryMs) {
+    const connection = await tryConnect(native, program.socketPath, generation, onGone)
+    if (connection !== undefined) return connection
+    if (started.failure !== undefined) throw started.failure
+    await new Promise<void>((resolve) => scheduler.after(retryMs, resolve))
+  }
+  throw new Error(
+    `the keeper ${program.executable} does not answer at ${program.socketPath} after ` +
+      `${startTimeoutMs} ms; its log line says why`,
+  )
+}
+
+/** Undefined: nobody, or only an older one that a newer one is to take over from. */
+async function tryConnect(
+  native: KeeperNative,
+  socketPath: string,
+  generation: number,
+  onGone: () => void,
+): Promise<KeeperConnection | undefined> {
+  let counted = false
+  let gone = false
+  try {
+    const connection = await connectKeeper(native, socketPath, generation, () => {
+      gone = true
+      if (counted) onGone()
+    })
+    if (isGone()) return undefined
+    counted = connection.version >= KEEPER_VERSION
+    if (counted) return connection
+    connection.close()
+    return undefined
+  } catch {
+    // Nobody there, one that is just ending, or one that takes over: the next attempt tells.
+    return undefined
+  }
+
+  function isGone(): boolean {
+    return gone
+  }
+}
+
+function startKeeper(program: KeeperProgram): { readonly failure: Error | undefined } {
+  const state: { failure: Error | undefined } = { failure: undefined }
+  const child = spawn(program.executable, keeperArguments(program), {
+    cwd: '/',
+    detached: true,
+    env: {},
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  child.on('error', (cause) => {
+    const fix = 'not built? run `npm run build`'
+    state.failure = new Error(`cannot start the keeper ${program.executable}: ${cause.message}; ${fix}`, {
+      cause,
+    })
+  })
+  child.on('exit', (status, signal) => {
+    // Status 0: another one serves, which the caller will reach.
+    if (status === 0) return
+    const how = signal === null ? `status ${status}` : `signal ${signal}`
+    state.failure ??= new Error(
+      `the keeper ${program.executable} ended at once with ${how}; its log line says why`,
+    )
+  })
+  child.unref()
+  return state
+}
+
+function keeperArguments(program: KeeperProgram): string[] {
+  const options: readonly (readonly [string, string | number | undefined])[] = [
+    ['--socket', program.socketPath],
+    ['--generations', program.generationsPin],
+    ['--pair-control', program.pairControlPin],
+    ['--query-queue', program.queryQueuePin],
+    ['--pair-limit-bytes', program.pairLimitBytes],
+    ['--give-up-after-ms', program.giveUpAfterMs],
+  ]
+  return options.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
+}

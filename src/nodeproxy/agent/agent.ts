@@ -35,6 +35,8 @@ export interface Agent {
   readonly errors: number
   /** Resolves when all that is known so far is applied. */
   settled(): Promise<void>
+  /** The pod's cgroup directory; empty when it has none now. */
+  cgroupDirOf(uid: string): string
   /** Stops looking. Pods stay as they are, for the next proxy. */
   close(): Promise<void>
 }
@@ -81,6 +83,7 @@ export function startAgent(options: AgentOptions): Agent {
       return state.errors
     },
     settled: () => state.queue.idle(),
+    cgroupDirOf: (uid) => state.cgroups.get(uid)?.dir ?? '',
     async close() {
       clearInterval(rescan)
       state.watch.close()
@@ -178,6 +181,7 @@ async function cleanUp(state: State): Promise<void> {
   const keep = new Set<bigint>([nodeNetnsCookie])
   for (const { netns } of state.records.values()) if (netns !== undefined) keep.add(netns.cookie)
   handles.kernel.removePodsExcept(keep)
+  await handles.listeners.dropUntaken()
 }
 
 function ownerOf(

@@ -1,4 +1,5 @@
 import type { PodEnrolment } from '../../model/resources.ts'
+import type { KeptListeners } from '../keeper/listener-store.ts'
 import type { Kernel, PodListeners } from '../kernel/kernel.ts'
 import type { Native } from '../native.ts'
 import type { PodAddresses } from './addresses.ts'
@@ -10,17 +11,10 @@ export interface AgentHandles {
     Kernel,
     'enrolPod' | 'excludeNetns' | 'removePod' | 'removePodsExcept' | 'enrolledNetns'
   >
-  readonly listeners: ListenerStore
+  /** Where listeners outlive the proxy. */
+  readonly listeners: KeptListeners
   readonly audience: PodAudience
   readonly enrolments: EnrolmentSource
-}
-
-/** Where listeners outlive the proxy: the keeper. */
-export interface ListenerStore {
-  /** The listeners kept for this namespace, as descriptors that are now the caller's. */
-  take(netnsCookie: bigint): PodListeners
-  keep(netnsCookie: bigint, podUid: string, listeners: PodListeners): Promise<void>
-  drop(netnsCookie: bigint): Promise<void>
 }
 
 /** What the workers must know of an enrolled pod. Descriptors stay the agent's; workers duplicate them. */

@@ -1,7 +1,7 @@
 import type { PodListeners } from '../kernel/kernel.ts'
+import type { KeptListeners } from '../keeper/listener-store.ts'
 import type { Native } from '../native.ts'
 import type { PodAddresses } from './addresses.ts'
-import type { ListenerStore } from './interfaces.ts'
 
 /** The kernel caps it at net.core.somaxconn; connections wait here while a proxy restarts. */
 const backlog = 65_535
@@ -21,7 +21,7 @@ type ListenerNative = Pick<Native, 'netnsListen' | 'closeFd'>
  */
 export async function openListeners(
   native: ListenerNative,
-  store: ListenerStore,
+  store: KeptListeners,
   pod: { uid: string; netnsFd: number; netnsCookie: bigint },
   addresses: PodAddresses,
 ): Promise<PodListeners> {
@@ -29,14 +29,13 @@ export async function openListeners(
     ...store.take(pod.netnsCookie),
   }
   try {
-    let made = false
     for (const { name, family } of kinds) {
       const wanted = family === 4 ? addresses.ipv4 : addresses.ipv6
       if (wanted === undefined || listeners[name] !== undefined) continue
       listeners[name] = await native.netnsListen(pod.netnsFd, family, backlog)
-      made = true
     }
-    if (made) await store.keep(pod.netnsCookie, pod.uid, listeners)
+    // Also what was kept already: this proxy puts it again should the keeper be replaced.
+    await store.keep(pod.netnsCookie, pod.uid, listeners)
     return listeners
   } catch (error) {
     closeListeners(native, listeners)

@@ -1,0 +1,99 @@
+import type { Workload } from '../../model/resources.ts'
+import type { FlowSettings } from '../l4/flow-context.ts'
+import type { PodView } from '../l4/pod.ts'
+import type { ServiceName, ServiceView } from '../l4/service-view.ts'
+import type { AddressAnswer } from '../l4/tables.ts'
+import type { KernelFds, PodListeners } from '../kernel/kernel.ts'
+import type { SeriesDelta } from '../telemetry/accumulator.ts'
+import type { ConnectionTotals } from '../telemetry/connections.ts'
+
+/** What a worker is started with. Descriptors are the process's: a worker thread uses them by number. */
+export interface WorkerOptions {
+  readonly index: number
+  readonly node: string
+  readonly generation: number
+  readonly fds: KernelFds
+  readonly pairLimitBytes: number
+  /** Slots of pair_control that are this worker's. */
+  readonly slots: { readonly first: number; readonly count: number }
+  readonly maxConnections: number
+  readonly limits: PodLimits
+  readonly settings: WorkerSettings
+}
+
+/** Of one pod in one worker; 0: none. */
+export interface PodLimits {
+  readonly connections: number
+  readonly bufferedBytes: number
+}
+
+export interface WorkerSettings extends FlowSettings {
+  readonly resolveTimeoutMs: number
+  readonly maxOpenQuestions: number
+  /** The part of orderly connections that gets an access line: 0 to 1. */
+  readonly accessSample: number
+}
+
+/** Answered by `applied` with the same number once it is done. */
+interface Request {
+  readonly request: number
+}
+
+export type ToWorker =
+  | ({
+      readonly kind: 'serve'
+      readonly pod: PodView
+      readonly netnsFd: number
+      readonly listeners: PodListeners
+    } & Request)
+  | ({ readonly kind: 'retire'; readonly podId: number; readonly reason: 'left' | 'ended' } & Request)
+  | { readonly kind: 'address'; readonly ip: string; readonly answer: AddressAnswer | undefined }
+  /** Nobody could say in time who has it; the next connection asks again. */
+  | { readonly kind: 'unanswered'; readonly ip: string }
+  | { readonly kind: 'service'; readonly key: string; readonly view: ServiceView | undefined }
+  | { readonly kind: 'serviceName'; readonly key: string; readonly name: ServiceName | undefined }
+  | { readonly kind: 'workload'; readonly uid: string; readonly workload: Workload | undefined }
+  | { readonly kind: 'affinity'; readonly entry: AffinityEntry }
+  | { readonly kind: 'settings'; readonly settings: WorkerSettings }
+  /** Stop accepting; connections go on. */
+  | ({ readonly kind: 'drain' } & Request)
+  /** Reset what is still open. */
+  | ({ readonly kind: 'resetAll' } & Request)
+  | ({ readonly kind: 'report' } & Request)
+  | { readonly kind: 'stop' }
+
+export interface AffinityEntry {
+  readonly service: string
+  readonly client: string
+  readonly key: string
+  readonly untilMs: number
+}
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'applied'; readonly request: number }
+  | { readonly kind: 'ask'; readonly ip: string; readonly podUid: string }
+  | { readonly kind: 'affinity'; readonly entry: AffinityEntry }
+  | { readonly kind: 'report'; readonly report: WorkerReport; readonly request: number }
+  | { readonly kind: 'warning'; readonly message: string }
+
+/** Batches of what happened, and totals since the worker's start. */
+export interface WorkerReport {
+  readonly series: readonly SeriesDelta[]
+  /** Complete access lines, one after the other. */
+  readonly accessLines: string
+  /** Addresses in use: configuration keeps them. */
+  readonly usedAddresses: readonly string[]
+  readonly totals: Readonly<ConnectionTotals>
+  readonly refusals: Readonly<Record<string, number>>
+  readonly reactor: Readonly<Record<string, number>>
+  /** Open connections by pod number. */
+  readonly open: Readonly<Record<number, number>>
+  readonly asked: number
+  readonly askTimeouts: number
+  readonly asksRefused: number
+  readonly waiting: number
+  readonly tables: { readonly addresses: number; readonly services: number; readonly workloads: number }
+  readonly ejected: number
+  readonly freePairSlots: number
+}

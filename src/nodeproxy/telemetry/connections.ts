@@ -1,0 +1,106 @@
+import type { Connection } from '../l4/connection.ts'
+import type { Ended } from '../l4/events.ts'
+import type { FlowObserver } from '../l4/flow-context.ts'
+import type { AccessLog } from './access-log.ts'
+import type { Accumulator, Series } from './accumulator.ts'
+import { responseFlags } from './flags.ts'
+import { istioLabels, type Reporter } from './labels.ts'
+
+/** What a worker counts beside the series: totals that have no labels of workloads. */
+export interface ConnectionTotals {
+  outbound: number
+  inbound: number
+  passthrough: number
+  sameNode: number
+  refused: number
+  retries: number
+  pairedConnections: number
+  pairedBytes: number
+}
+
+/** Connections and bytes of `kind` refusal, for `sluice_refusals_total`. */
+export type RefusalCounts = Map<string, number>
+
+export interface ConnectionTelemetry extends FlowObserver {
+  readonly totals: ConnectionTotals
+  readonly refusals: RefusalCounts
+}
+
+/** Turns what becomes of connections into series, totals and access lines. */
+export function observeConnections(accumulator: Accumulator, log: AccessLog): ConnectionTelemetry {
+  const totals: ConnectionTotals = {
+    outbound: 0,
+    inbound: 0,
+    passthrough: 0,
+    sameNode: 0,
+    refused: 0,
+    retries: 0,
+    pairedConnections: 0,
+    pairedBytes: 0,
+  }
+  const refusals: RefusalCounts = new Map()
+  const series = (connection: Connection, reporter: Reporter, flags: string): Series =>
+    seriesOf(accumulator, connection, reporter, flags)
+  return {
+    totals,
+    refusals,
+    opened(connection) {
+      totals[connection.direction] += 1
+      for (const reporter of reportersOf(connection)) {
+        series(connection, reporter, '-').opened += 1
+      }
+    },
+    ended(connection, ended) {
+      count(totals, refusals, connection, ended)
+      const flags = responseFlags(connection, ended)
+      for (const reporter of reportersOf(connection)) {
+        const traffic = series(connection, reporter, '-')
+        traffic.sentBytes += ended.sentBytes
+        traffic.receivedBytes += ended.receivedBytes
+        series(connection, reporter, flags).closed += 1
+      }
+      log(connection, ended, flags)
+    },
+  }
+}
+
+/**
+ * The proxy is on both sides of a connection between two pods of its own node, so it reports for both; else
+ * the node at the other end reports for its side.
+ */
+export function reportersOf(connection: Connection): readonly Reporter[] {
+  if (connection.direction === 'inbound') return ['destination']
+  return connection.localPod === undefined ? ['source'] : ['source', 'destination']
+}
+
+function count(
+  totals: ConnectionTotals,
+  refusals: RefusalCounts,
+  connection: Connection,
+  ended: Ended,
+): void {
+  if (connection.outside) totals.passthrough += 1
+  if (connection.localPod !== undefined) totals.sameNode += 1
+  if (connection.attempts > 1) totals.retries += connection.attempts - 1
+  if (ended.pairedBytes > 0) {
+    totals.pairedConnections += 1
+    totals.pairedBytes += ended.pairedBytes
+  }
+  if (connection.refusal === undefined) return
+  totals.refused += 1
+  const { kind } = connection.refusal
+  refusals.set(kind, (refusals.get(kind) ?? 0) + 1)
+}
+
+function seriesOf(
+  accumulator: Accumulator,
+  connection: Connection,
+  reporter: Reporter,
+  flags: string,
+): Series {
+  const { source, destination, service, outside } = connection
+  const key = `${reporter} ${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.key ?? ''} ${outside} ${flags}`
+  return accumulator.series(key, () =>
+    istioLabels({ reporter, source, destination, service, outside, flags }),
+  )
+}

@@ -6,6 +6,7 @@ import type { Rig } from './rig.ts'
 export const EAGAIN = -11
 export const EPERM = -1
 export const EINPROGRESS = -115
+export const ECONNABORTED = -103
 export const ECONNREFUSED = -111
 
 const waitMs = 5000

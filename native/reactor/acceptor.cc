@@ -17,15 +17,17 @@ constexpr int64_t kAcceptCost = 8 * 1024;
 constexpr uint64_t kStarvedRetryUs = 50'000;
 constexpr uint64_t kFailedRetryUs = 1'000'000;
 constexpr uint64_t kReportEveryUs = 100'000;
-// The kernel wakes the first of the idle workers that wait for a listener. Whoever goes to the end of that
-// list now and then leaves connections to the others (nginx does the same, at the same pace).
+// The kernel wakes the first of the idle workers that wait for a listener. Whoever goes to the end
+// of that list now and then leaves connections to the others (nginx does the same, at the same
+// pace).
 constexpr uint32_t kRequeueAfter = 16;
 
 bool OutOfResources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-// Errors of one connection that waits, or of the network: the next one may be good (accept(2), "Error handling").
+// Errors of one connection that waits, or of the network: the next one may be good (accept(2),
+// "Error handling").
 bool OnlyThisOne(int error) {
   switch (error) {
     case EINTR:
@@ -39,10 +41,8 @@ bool OnlyThisOne(int error) {
     case EHOSTUNREACH:
     case EOPNOTSUPP:
     case ENETUNREACH:
-    case ETIMEDOUT:
-      return true;
-    default:
-      return false;
+    case ETIMEDOUT: return true;
+    default: return false;
   }
 }
 
@@ -58,7 +58,9 @@ int Acceptor::Watch(Listener* listener) {
 }
 
 void Acceptor::Listen(const ListenRequest& request) {
-  auto fail = [&](int error) { core_->events.ListenerState(request.listener, kListenerFailed, 0, error); };
+  auto fail = [&](int error) {
+    core_->events.ListenerState(request.listener, kListenerFailed, 0, error);
+  };
   if (listeners_.contains(request.listener)) return fail(EEXIST);
   auto listener = std::make_unique<Listener>();
   listener->number = request.listener;
@@ -103,7 +105,8 @@ void Acceptor::Ready(int32_t number) {
   core_->scheduler.Enqueue(found->second->pod, found->second.get());
 }
 
-// The poller is level-triggered for listeners: what is left over here comes up again in the next turn.
+// The poller is level-triggered for listeners: what is left over here comes up again in the next
+// turn.
 int64_t Acceptor::Serve(Listener* listener, int64_t allowance) {
   int64_t cost = kAcceptCost;
   Taken taken = TakeOne(listener);
@@ -157,7 +160,8 @@ void Acceptor::Pause(Listener* listener, ListenerReason reason, int error, uint6
   if (listener->watched) core_->poller.Remove(listener->fd.get());
   listener->watched = false;
   core_->stats.acceptPauses++;
-  if (!listener->starved) core_->events.ListenerState(listener->number, reason, listener->refused, error);
+  if (!listener->starved)
+    core_->events.ListenerState(listener->number, reason, listener->refused, error);
   listener->starved = true;
   listener->refused = 0;
   core_->timers.Arm(&listener->timer, core_->now_us + retry_us);
@@ -188,7 +192,8 @@ void Acceptor::TimerFired(int32_t number) {
   if (found == listeners_.end()) return;
   Listener* listener = found->second.get();
   if (!listener->watched) {
-    if (const int error = Watch(listener)) return Pause(listener, kListenerFailed, error, kFailedRetryUs);
+    if (const int error = Watch(listener))
+      return Pause(listener, kListenerFailed, error, kFailedRetryUs);
   }
   ReportRefused(listener);
 }
@@ -210,8 +215,8 @@ void Acceptor::Admit(Listener* listener, UniqueFd fd, const sockaddr_storage& pe
   AcceptedInfo info;
   if (!Identify(*listener, fd.get(), peer, &info)) return;  // it went away meanwhile
   Connection* connection = core_->table.Add();
-  const int error =
-      core_->poller.Add(fd.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {PollKind::kClient, connection->id});
+  const int error = core_->poller.Add(fd.get(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                      {PollKind::kClient, connection->id});
   if (error != 0) {
     core_->table.Remove(connection);
     Refuse(listener, std::move(fd), kListenerNoDescriptors);
@@ -225,7 +230,8 @@ void Acceptor::Admit(Listener* listener, UniqueFd fd, const sockaddr_storage& pe
   connection->active_us = core_->now_us;
   listener->pod->connections++;
   const uint16_t flags = info.origin.flags;
-  connection->end[kClient].accelerated = (flags & (SLUICE_POD_ACCEL_AUTO | SLUICE_POD_ACCEL_FULL)) != 0;
+  connection->end[kClient].accelerated =
+      (flags & (SLUICE_POD_ACCEL_AUTO | SLUICE_POD_ACCEL_FULL)) != 0;
   if ((flags & SLUICE_POD_ACCEL_FULL) != 0) {
     connection->acceleration = std::make_unique<Acceleration>();
     connection->acceleration->app_cookie[kClient] = info.origin.client_cookie;
@@ -234,8 +240,10 @@ void Acceptor::Admit(Listener* listener, UniqueFd fd, const sockaddr_storage& pe
   core_->stats.accepted++;
   if ((info.flags & kAcceptIpv6) != 0) core_->stats.acceptedIpv6++;
   core_->events.Accepted(*connection, info);
-  // Nobody may reach this listener but through the mesh's hooks, and those publish before the SYN leaves.
-  const bool must_be_published = listener->direction == kDirectionOutbound && core_->maps.has_origins();
+  // Nobody may reach this listener but through the mesh's hooks, and those publish before the SYN
+  // leaves.
+  const bool must_be_published =
+      listener->direction == kDirectionOutbound && core_->maps.has_origins();
   if (must_be_published && (info.flags & kAcceptOriginFound) == 0) {
     core_->stats.unpublished++;
     core_->End(connection, kDoneUnpublished, 0, Ending::kReset);

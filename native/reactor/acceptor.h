@@ -56,7 +56,8 @@ class Acceptor {
   Taken TakeOne(Listener* listener);
   Taken TakeFailed(Listener* listener, int error);
   void Admit(Listener* listener, UniqueFd fd, const sockaddr_storage& peer);
-  bool Identify(const Listener& listener, int fd, const sockaddr_storage& peer, AcceptedInfo* info) const;
+  bool Identify(const Listener& listener, int fd, const sockaddr_storage& peer,
+                AcceptedInfo* info) const;
   void Refuse(Listener* listener, UniqueFd fd, ListenerReason reason);
   void ReportRefused(Listener* listener);
   void Pause(Listener* listener, ListenerReason reason, int error, uint64_t retry_us);

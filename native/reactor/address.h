@@ -1,4 +1,5 @@
-// Between the kernel's sockaddr and the mesh's 16-byte addresses (IPv4 as v4-mapped), as in bpf/abi.h.
+// Between the kernel's sockaddr and the mesh's 16-byte addresses (IPv4 as v4-mapped), as in
+// bpf/abi.h.
 #pragma once
 
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
-// The reactor's face for TypeScript: options in, an object with four functions out. src/nodeproxy/native.ts
-// says what each does.
+// The reactor's face for TypeScript: options in, an object with four functions out.
+// src/nodeproxy/native.ts says what each does.
 #include <memory>
 #include <string>
 
@@ -13,8 +13,8 @@ namespace sluice {
 
 namespace {
 
-// Owns itself until libuv has let go of the driver; JavaScript's functions reach it through a shared pointer
-// that Close() clears.
+// Owns itself until libuv has let go of the driver; JavaScript's functions reach it through a
+// shared pointer that Close() clears.
 class Binding {
  public:
   Binding(Napi::Env env, Napi::Function on_events, Napi::Object memory)
@@ -26,7 +26,8 @@ class Binding {
     const int error = UvDriver::Start(loop, std::move(reactor), [this] { CallEvents(); }, &driver_);
     if (error != 0) return error;
     napi_add_async_cleanup_hook(
-        env_, [](napi_async_cleanup_hook_handle, void* data) { static_cast<Binding*>(data)->Close(); },
+        env_,
+        [](napi_async_cleanup_hook_handle, void* data) { static_cast<Binding*>(data)->Close(); },
         this, &hook_);
     return 0;
   }
@@ -91,7 +92,8 @@ class Options {
  private:
   int Reject(const char* name, const std::string& expected) {
     if (ok_) {
-      const std::string message = std::string("reactorCreate: option ") + name + " must be " + expected;
+      const std::string message =
+          std::string("reactorCreate: option ") + name + " must be " + expected;
       Napi::TypeError::New(env_, message).ThrowAsJavaScriptException();
     }
     ok_ = false;
@@ -163,11 +165,13 @@ Napi::Object Handle(Napi::Env env, Binding* created) {
         name);
   };
   Napi::Object object = Napi::Object::New(env);
-  object.Set("flush", method("flush", [](const Napi::CallbackInfo& info, Binding* open) -> Napi::Value {
+  object.Set("flush",
+             method("flush", [](const Napi::CallbackInfo& info, Binding* open) -> Napi::Value {
                open->reactor().RunCommands();
                return info.Env().Undefined();
              }));
-  object.Set("stats", method("stats", [](const Napi::CallbackInfo& info, Binding* open) -> Napi::Value {
+  object.Set("stats",
+             method("stats", [](const Napi::CallbackInfo& info, Binding* open) -> Napi::Value {
                return StatsObject(info.Env(), open->reactor());
              }));
   object.Set("pairedFds", method("pairedFds", PairedFds));
@@ -192,7 +196,8 @@ Napi::Value ReactorCreate(const Napi::CallbackInfo& info) {
   if (!options.ok()) return env.Undefined();
   int pool_error = 0;
   std::unique_ptr<SocketSource> sockets = CreatePoolSocketSource(&pool_error);
-  if (sockets == nullptr) return ThrowErrno(env, pool_error, "cannot start the reactor's socket pool");
+  if (sockets == nullptr)
+    return ThrowErrno(env, pool_error, "cannot start the reactor's socket pool");
   ReactorError error;
   std::unique_ptr<Reactor> reactor = Reactor::Create(config, std::move(sockets), &error);
   if (reactor == nullptr) {

@@ -43,14 +43,9 @@ void Reactor::RunCommands() {
   for (;;) {
     CommandRecord record;
     switch (commands_.Next(&record)) {
-      case CommandRing::Status::kEmpty:
-        return;
-      case CommandRing::Status::kCorrupt:
-        core_.stats.ringCorruptions++;
-        return;
-      case CommandRing::Status::kRecord:
-        core_.stats.commands++;
-        Run(record);
+      case CommandRing::Status::kEmpty: return;
+      case CommandRing::Status::kCorrupt: core_.stats.ringCorruptions++; return;
+      case CommandRing::Status::kRecord: core_.stats.commands++; Run(record);
     }
   }
 }
@@ -81,14 +76,12 @@ void Reactor::Run(const CommandRecord& record) {
       const int fd = read.Int();
       return connector_.AddNamespace(netns, fd, read.Amount());
     }
-    case kCommandNetnsRemove:
-      return connector_.RemoveNamespace(read.Uint());
+    case kCommandNetnsRemove: return connector_.RemoveNamespace(read.Uint());
     case kCommandTimer: {
       const int32_t id = read.Int();
       return SetTimer(id, read.Int());
     }
-    case kCommandDrain:
-      return acceptor_.UnlistenAll();
+    case kCommandDrain: return acceptor_.UnlistenAll();
     default:
       if (!RunConnection(record)) core_.stats.commandErrors++;
   }
@@ -116,17 +109,13 @@ bool Reactor::RunConnection(const CommandRecord& record) {
       request.leg_flags = static_cast<uint16_t>(read.Int());
       return connector_.Start(connection, request);
     }
-    case kCommandClose:
-      return RunClose(connection, read.Int());
+    case kCommandClose: return RunClose(connection, read.Int());
     case kCommandPair: {
       const int32_t client_slot = read.Int();
       return pairing_.Request(connection, client_slot, read.Int());
     }
-    case kCommandIdleTimeout:
-      SetIdle(connection, read.Amount());
-      return true;
-    default:
-      return false;
+    case kCommandIdleTimeout: SetIdle(connection, read.Amount()); return true;
+    default: return false;
   }
 }
 
@@ -134,22 +123,17 @@ bool Reactor::RunClose(Connection* connection, int how) {
   const bool forwarding = connection->state == ConnectionState::kForwarding;
   const DoneReason reason = forwarding ? kDoneShutdown : kDoneRefused;
   switch (how) {
-    case kCloseReset:
-      core_.End(connection, reason, 0, Ending::kReset);
-      return true;
-    case kCloseFin:
-      core_.End(connection, reason, 0, Ending::kFin);
-      return true;
+    case kCloseReset: core_.End(connection, reason, 0, Ending::kReset); return true;
+    case kCloseFin: core_.End(connection, reason, 0, Ending::kFin); return true;
     case kCloseAdopted: {
-      const bool bytes_in_hand =
-          connection->flow[kClient].pending != nullptr || connection->flow[kServer].pending != nullptr;
+      const bool bytes_in_hand = connection->flow[kClient].pending != nullptr ||
+                                 connection->flow[kServer].pending != nullptr;
       if (!connection->shared || bytes_in_hand) return false;
       core_.stats.adopted++;
       core_.End(connection, kDoneAdopted, 0, Ending::kAdopted);
       return true;
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 

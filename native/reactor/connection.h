@@ -13,22 +13,23 @@ namespace sluice {
 
 enum class ConnectionState : uint8_t {
   kFree,
-  kUndecided,   // accepted, TypeScript has not answered
-  kNoSocket,    // answered, waits for a socket of the right namespace
+  kUndecided,  // accepted, TypeScript has not answered
+  kNoSocket,   // answered, waits for a socket of the right namespace
   kConnecting,
   kForwarding,
-  kEnded,       // its descriptors are closed, its DONE waits for room in the event ring
+  kEnded,  // its descriptors are closed, its DONE waits for room in the event ring
 };
 
 enum Side : uint8_t { kClient = 0, kServer = 1 };
 inline Side Other(Side side) { return side == kClient ? kServer : kClient; }
 
-// What epoll has said of a socket. It is armed once, edge-triggered: a flag stays until a call contradicts it.
+// What epoll has said of a socket. It is armed once, edge-triggered: a flag stays until a call
+// contradicts it.
 struct Endpoint {
   UniqueFd fd;
   bool readable = false;
   bool writable = false;
-  bool hangup = false;       // the peer's FIN is in: read on until 0, a short read does not mean drained
+  bool hangup = false;  // the peer's FIN is in: read on until 0, a short read does not mean drained
   bool failed = false;
   bool accelerated = false;  // may be in the sockhash: redirected bytes and TCP's are two queues
 };
@@ -39,21 +40,21 @@ struct Flow {
   std::unique_ptr<uint8_t[]> pending;  // what was read and did not fit; nothing is read meanwhile
   uint32_t pending_begin = 0;
   uint32_t pending_end = 0;
-  bool ended = false;      // FIN read
-  bool shut = false;       // FIN passed on
-  bool held = false;       // waits for the retry timer
+  bool ended = false;  // FIN read
+  bool shut = false;   // FIN passed on
+  bool held = false;   // waits for the retry timer
 };
 
 // What only connections with full acceleration carry.
 struct Acceleration {
-  uint64_t app_cookie[2] = {0, 0};     // the apps' own sockets, 0: not known yet
-  bool limited[2] = {false, false};    // what we send to this app may skip TCP's flow control
-  uint64_t queued_bytes[2] = {0, 0};   // in the app's receive queue at the last answer
+  uint64_t app_cookie[2] = {0, 0};    // the apps' own sockets, 0: not known yet
+  bool limited[2] = {false, false};   // what we send to this app may skip TCP's flow control
+  uint64_t queued_bytes[2] = {0, 0};  // in the app's receive queue at the last answer
   uint64_t sent_since[2] = {0, 0};
-  int32_t slot[2] = {-1, -1};          // index: the side that sends
-  uint64_t direct_base[2] = {0, 0};    // the slot's counter when it was taken over
+  int32_t slot[2] = {-1, -1};        // index: the side that sends
+  uint64_t direct_base[2] = {0, 0};  // the slot's counter when it was taken over
   uint64_t direct_bytes[2] = {0, 0};
-  bool pairing = false;                // asked for, a peer is not known yet
+  bool pairing = false;  // asked for, a peer is not known yet
   bool paired = false;
   uint8_t attempts = 0;
   int pair_error = 0;
@@ -108,7 +109,8 @@ struct Connection : ReadyItem {
   Connection() : ReadyItem(ReadyKind::kConnection) {}
 };
 
-// "No more than 512 bytes of user space for an idle connection" is what 8,000 of them on a pod rest on.
+// "No more than 512 bytes of user space for an idle connection" is what 8,000 of them on a pod rest
+// on.
 static_assert(sizeof(Connection) <= 400);
 
 }  // namespace sluice

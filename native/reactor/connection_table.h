@@ -1,5 +1,6 @@
-// Connections by id: slot | generation << 20. Slots are reused oldest first and a generation lasts 4,095
-// reuses, so an id that TypeScript still holds after DONE finds nothing instead of a stranger.
+// Connections by id: slot | generation << 20. Slots are reused oldest first and a generation lasts
+// 4,095 reuses, so an id that TypeScript still holds after DONE finds nothing instead of a
+// stranger.
 #pragma once
 
 #include <cstdint>

@@ -75,13 +75,15 @@ int Connector::Configure(Connection* connection, int fd, const ConnectRequest& r
   Endpoint& server = connection->end[kServer];
   server.accelerated = (request.leg_flags & (SLUICE_LEG_ACCEL_AUTO | SLUICE_LEG_ACCEL_FULL)) != 0;
   if ((request.leg_flags & SLUICE_LEG_ACCEL_FULL) != 0) {
-    if (connection->acceleration == nullptr) connection->acceleration = std::make_unique<Acceleration>();
+    if (connection->acceleration == nullptr)
+      connection->acceleration = std::make_unique<Acceleration>();
     connection->acceleration->limited[kServer] = true;
   }
   const int error = StartConnect(fd, request.destination);
   if (error != 0 && error != EINPROGRESS) return error;
   // Only now: an unconnected socket polls as hung up.
-  return core_->poller.Add(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {PollKind::kServer, connection->id});
+  return core_->poller.Add(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                           {PollKind::kServer, connection->id});
 }
 
 bool Connector::Finish(Connection* connection) {
@@ -134,7 +136,8 @@ void Connector::FailWaiting(uint64_t key, int error) {
   waiting_.erase(found);
   for (const int32_t id : ids) {
     Connection* connection = core_->table.Find(id);
-    if (connection != nullptr && connection->state == ConnectionState::kNoSocket) Fail(connection, error);
+    if (connection != nullptr && connection->state == ConnectionState::kNoSocket)
+      Fail(connection, error);
   }
 }
 
@@ -146,7 +149,8 @@ void Connector::ServeWaiting(uint64_t key) {
   for (const int32_t id : ids) {
     Connection* connection = core_->table.Find(id);
     // Those for which nothing is left go back to the end of a new queue, in their order.
-    if (connection != nullptr && connection->state == ConnectionState::kNoSocket) Attempt(connection);
+    if (connection != nullptr && connection->state == ConnectionState::kNoSocket)
+      Attempt(connection);
   }
 }
 

@@ -30,7 +30,9 @@ class Connector {
   void SocketsReady();
 
  private:
-  static uint64_t WaitKey(uint32_t netns, bool ipv6) { return uint64_t{netns} << 1 | (ipv6 ? 1 : 0); }
+  static uint64_t WaitKey(uint32_t netns, bool ipv6) {
+    return uint64_t{netns} << 1 | (ipv6 ? 1 : 0);
+  }
 
   void Attempt(Connection* connection);
   int Configure(Connection* connection, int fd, const ConnectRequest& request);

@@ -20,7 +20,8 @@ Core::Core(int32_t* event_words, uint32_t max_connections, uint64_t pair_limit_b
       events(event_words, &table, &stats),
       pair_limit_bytes(pair_limit_bytes) {}
 
-// A reactor that goes away resets what it still carries: a FIN would tell the apps that all is well.
+// A reactor that goes away resets what it still carries: a FIN would tell the apps that all is
+// well.
 Core::~Core() {
   table.ForEach([this](Connection* connection) {
     CloseEndpoint(connection, kClient, Ending::kReset);
@@ -102,7 +103,8 @@ void Core::StopPairing(Connection* connection, Ending ending) {
       maps.RemovePair(acceleration->app_cookie[from]);
       maps.ClearBusy(slot);
     }
-    acceleration->direct_bytes[from] = maps.ReadStats(slot).direct_bytes - acceleration->direct_base[from];
+    acceleration->direct_bytes[from] =
+        maps.ReadStats(slot).direct_bytes - acceleration->direct_base[from];
   }
   acceleration->paired = false;
 }

@@ -49,7 +49,8 @@ class Core {
   void RetrySoon(Connection* connection);
   void FireRetries();
 
-  // Closes everything and tells TypeScript, now or when the ring has room. The connection is gone after it.
+  // Closes everything and tells TypeScript, now or when the ring has room. The connection is gone
+  // after it.
   void End(Connection* connection, DoneReason reason, int error, Ending ending);
 
   // Takes what is left of `size` bytes into the flow's own buffer, counted against the pod.

@@ -63,7 +63,8 @@ void EventSink::Accepted(const Connection& connection, const AcceptedInfo& info)
 
 void EventSink::TimerFired(int32_t id) { WriteOrKeep({kEventTimer, {id}, 1}); }
 
-void EventSink::ListenerState(int32_t listener, ListenerReason reason, uint32_t refused, int error) {
+void EventSink::ListenerState(int32_t listener, ListenerReason reason, uint32_t refused,
+                              int error) {
   WriteOrKeep({kEventListenerPaused, {listener, reason, static_cast<int32_t>(refused), error}, 4});
 }
 
@@ -89,7 +90,8 @@ void EventSink::Tell(Connection* connection, PendingEvent event) {
   if (listed) return;
   if (first_undelivered_ == nullptr && Deliver(connection)) return;
   connection->next_undelivered = nullptr;
-  (last_undelivered_ != nullptr ? last_undelivered_->next_undelivered : first_undelivered_) = connection;
+  (last_undelivered_ != nullptr ? last_undelivered_->next_undelivered : first_undelivered_) =
+      connection;
   last_undelivered_ = connection;
 }
 
@@ -151,8 +153,7 @@ bool EventSink::DeliverOne(const Connection& connection, PendingEvent event) {
           .Int(acceleration.pair_error);
       return true;
     }
-    case kPendingDone:
-      return WriteDone(connection);
+    case kPendingDone: return WriteDone(connection);
   }
   return true;
 }

@@ -1,5 +1,5 @@
-// Tells TypeScript what happened, and never loses a word of it: an event that does not fit now is kept with
-// its connection (whose descriptors are closed all the same) until there is room.
+// Tells TypeScript what happened, and never loses a word of it: an event that does not fit now is
+// kept with its connection (whose descriptors are closed all the same) until there is room.
 #pragma once
 
 #include <array>
@@ -27,7 +27,8 @@ class EventSink {
  public:
   EventSink(int32_t* words, ConnectionTable* table, Stats* stats);
 
-  // Whether new work may begin: everything so far is delivered and there is room for what one step can say.
+  // Whether new work may begin: everything so far is delivered and there is room for what one step
+  // can say.
   bool HasRoom() const;
   bool has_events() const { return !ring_.empty(); }
 

@@ -21,7 +21,9 @@ constexpr int64_t kServeCost = 4 * 1024;
 }  // namespace
 
 Forwarder::Forwarder(Core* core, Pairing* pairing)
-    : core_(core), pairing_(pairing), buffer_(std::make_unique_for_overwrite<uint8_t[]>(kBufferBytes)) {}
+    : core_(core),
+      pairing_(pairing),
+      buffer_(std::make_unique_for_overwrite<uint8_t[]>(kBufferBytes)) {}
 
 int64_t Forwarder::Serve(Connection* connection, int64_t allowance) {
   int64_t cost = kServeCost;
@@ -46,11 +48,12 @@ int64_t Forwarder::Serve(Connection* connection, int64_t allowance) {
 }
 
 void Forwarder::EndByReset(Connection* connection, Side side, int error) {
-  core_->End(connection, side == kClient ? kDoneClientReset : kDoneServerReset, error, Ending::kReset);
+  core_->End(connection, side == kClient ? kDoneClientReset : kDoneServerReset, error,
+             Ending::kReset);
 }
 
-// A reset that recv() has not met: its direction is blocked, or was at its end already. What is still
-// readable before the error goes first.
+// A reset that recv() has not met: its direction is blocked, or was at its end already. What is
+// still readable before the error goes first.
 bool Forwarder::EndIfFailed(Connection* connection, const Outcome outcomes[2]) {
   for (const Side side : {kClient, kServer}) {
     Endpoint& end = connection->end[side];
@@ -64,7 +67,8 @@ bool Forwarder::EndIfFailed(Connection* connection, const Outcome outcomes[2]) {
   return false;
 }
 
-Forwarder::Outcome Forwarder::Pump(Connection* connection, Side from, int64_t allowance, int64_t* moved) {
+Forwarder::Outcome Forwarder::Pump(Connection* connection, Side from, int64_t allowance,
+                                   int64_t* moved) {
   Flow& flow = connection->flow[from];
   const bool guarded = connection->acceleration != nullptr && connection->acceleration->paired;
   // While the mark is set the sender's program keeps off the direct way: bytes may be in our hands.
@@ -80,7 +84,8 @@ Forwarder::Outcome Forwarder::Pump(Connection* connection, Side from, int64_t al
   return outcome;
 }
 
-Forwarder::Outcome Forwarder::Move(Connection* connection, Side from, int64_t allowance, int64_t* moved) {
+Forwarder::Outcome Forwarder::Move(Connection* connection, Side from, int64_t allowance,
+                                   int64_t* moved) {
   Flow& flow = connection->flow[from];
   Endpoint& source = connection->end[from];
   for (;;) {
@@ -106,15 +111,16 @@ Forwarder::Outcome Forwarder::Move(Connection* connection, Side from, int64_t al
       source.readable = false;
       return Outcome::kWaits;
     }
-    // A short read means drained: whatever comes later is a new edge. Not so after a FIN, whose edge was
-    // seen before, nor with two queues (the redirected bytes end where TCP's begin).
+    // A short read means drained: whatever comes later is a new edge. Not so after a FIN, whose
+    // edge was seen before, nor with two queues (the redirected bytes end where TCP's begin).
     if (received < size && !source.hangup && !source.accelerated) source.readable = false;
     const Outcome outcome = Received(connection, from, received, moved);
     if (outcome != Outcome::kMore) return outcome;
   }
 }
 
-Forwarder::Outcome Forwarder::Received(Connection* connection, Side from, int64_t size, int64_t* moved) {
+Forwarder::Outcome Forwarder::Received(Connection* connection, Side from, int64_t size,
+                                       int64_t* moved) {
   Flow& flow = connection->flow[from];
   if (size == 0) {
     flow.ended = true;
@@ -182,7 +188,8 @@ int64_t Forwarder::Send(Connection* connection, Side from, const uint8_t* data, 
   flow.bytes += static_cast<uint64_t>(sent);
   (from == kClient ? core_->stats.bytesFromClients : core_->stats.bytesFromServers) +=
       static_cast<uint64_t>(sent);
-  if (connection->acceleration != nullptr) pairing_->Sent(connection, to, static_cast<uint64_t>(sent));
+  if (connection->acceleration != nullptr)
+    pairing_->Sent(connection, to, static_cast<uint64_t>(sent));
   return sent;
 }
 

@@ -13,8 +13,9 @@ class Forwarder {
  public:
   Forwarder(Core* core, Pairing* pairing);
 
-  // Goes on where it can, in both directions, and stops when drained, blocked or out of allowance; then it
-  // stands in its pod's queue again. May end the connection. Returns the cost: bytes, and one for the calls.
+  // Goes on where it can, in both directions, and stops when drained, blocked or out of allowance;
+  // then it stands in its pod's queue again. May end the connection. Returns the cost: bytes, and
+  // one for the calls.
   int64_t Serve(Connection* connection, int64_t allowance);
 
  private:

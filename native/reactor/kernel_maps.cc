@@ -19,7 +19,8 @@ int MapInfo(int fd, bpf_map_info* info) {
   return Errno(bpf_obj_get_info_by_fd(fd, info, &length));
 }
 
-int MapMemory(int fd, size_t value_bytes, int protection, uint32_t* entries, void** memory, size_t* bytes) {
+int MapMemory(int fd, size_t value_bytes, int protection, uint32_t* entries, void** memory,
+              size_t* bytes) {
   bpf_map_info info{};
   if (const int error = MapInfo(fd, &info)) return error;
   if (info.value_size != value_bytes) return EINVAL;
@@ -45,8 +46,8 @@ int KernelMaps::Open(const KernelMapFds& fds, uint32_t generation, const char** 
   void* memory = nullptr;
   uint32_t controls = 0;
   *what = "map pair_control";
-  if (const int error = MapMemory(fds.pair_control, sizeof *control_, PROT_READ | PROT_WRITE, &controls,
-                                  &memory, &control_bytes_)) {
+  if (const int error = MapMemory(fds.pair_control, sizeof *control_, PROT_READ | PROT_WRITE,
+                                  &controls, &memory, &control_bytes_)) {
     return error;
   }
   control_ = static_cast<sluice_pair_control*>(memory);
@@ -99,7 +100,8 @@ int KernelMaps::QueuedBytes(uint64_t cookie, uint64_t* bytes) const {
   options.sz = sizeof options;
   options.ctx_in = &query;
   options.ctx_size_in = sizeof query;
-  if (const int error = Errno(bpf_prog_test_run_opts(fds_.queue_query_program, &options))) return error;
+  if (const int error = Errno(bpf_prog_test_run_opts(fds_.queue_query_program, &options)))
+    return error;
   *bytes = query.queued_bytes;
   return query.found != 0 ? 0 : ENOENT;
 }
@@ -117,7 +119,8 @@ void KernelMaps::SetWant(int32_t slot, bool want) const {
 
 void KernelMaps::SetBusy(int32_t slot) const {
   std::atomic_ref<__u64>(control_[slot].busy).store(1, std::memory_order_seq_cst);
-  // The store alone orders against atomics only; recv(2) takes bytes by plain memory accesses in the kernel.
+  // The store alone orders against atomics only; recv(2) takes bytes by plain memory accesses in
+  // the kernel.
   std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 

@@ -1,5 +1,5 @@
-// The kernel maps that the data path itself touches, once or a few times a connection. All of them are
-// optional: without BPF (descriptor -1) a look-up finds nothing and an update says ENOTSUP.
+// The kernel maps that the data path itself touches, once or a few times a connection. All of them
+// are optional: without BPF (descriptor -1) a look-up finds nothing and an update says ENOTSUP.
 #pragma once
 
 #include <cstddef>
@@ -35,7 +35,8 @@ class KernelMaps {
   bool has_pairs() const { return slots_ != 0; }
 
   // Each 0 or an errno.
-  int FindOrigin(const SocketAddress& local, const SocketAddress& remote, sluice_origin* origin) const;
+  int FindOrigin(const SocketAddress& local, const SocketAddress& remote,
+                 sluice_origin* origin) const;
   int SetLegIntent(int fd, const sluice_leg& leg) const;
   int FindPeer(uint64_t cookie, uint64_t* peer_cookie) const;
   int SetPair(uint64_t cookie, const sluice_pair& pair) const;
@@ -46,7 +47,8 @@ class KernelMaps {
   // A slot of this generation's quarter, which others must not touch.
   bool OwnsSlot(int32_t slot) const;
   void SetWant(int32_t slot, bool want) const;
-  // With a full barrier after it: the verdict program must see it before it can see our read(2)'s effect.
+  // With a full barrier after it: the verdict program must see it before it can see our read(2)'s
+  // effect.
   void SetBusy(int32_t slot) const;
   void ClearBusy(int32_t slot) const;
   sluice_pair_stats ReadStats(int32_t slot) const;

@@ -7,8 +7,8 @@ namespace sluice {
 
 namespace {
 
-// The server app's socket is linked when the last ACK of the handshake has reached it, and that is after our
-// connect(2) is done: one try a millisecond.
+// The server app's socket is linked when the last ACK of the handshake has reached it, and that is
+// after our connect(2) is done: one try a millisecond.
 constexpr uint8_t kMaxAttempts = 50;
 
 }  // namespace
@@ -44,8 +44,10 @@ void Pairing::Advance(Connection* connection) {
 int Pairing::FindServerApp(Connection* connection) {
   Acceleration* acceleration = connection->acceleration.get();
   if (acceleration->app_cookie[kServer] != 0) return 0;
-  const int error = core_->maps.FindPeer(connection->leg_cookie, &acceleration->app_cookie[kServer]);
-  // The leg's own entry is written at its ESTABLISHED, so a missing one is as early as a missing peer.
+  const int error =
+      core_->maps.FindPeer(connection->leg_cookie, &acceleration->app_cookie[kServer]);
+  // The leg's own entry is written at its ESTABLISHED, so a missing one is as early as a missing
+  // peer.
   return error == ENOENT ? EAGAIN : error;
 }
 
@@ -116,7 +118,8 @@ bool Pairing::ActiveSince(const Connection& connection, uint64_t since_us) const
   const Acceleration* acceleration = connection.acceleration.get();
   if (acceleration == nullptr || !acceleration->paired) return false;
   for (const Side from : {kClient, kServer}) {
-    if (core_->maps.ReadStats(acceleration->slot[from]).last_direct_ns / 1'000 >= since_us) return true;
+    if (core_->maps.ReadStats(acceleration->slot[from]).last_direct_ns / 1'000 >= since_us)
+      return true;
   }
   return false;
 }

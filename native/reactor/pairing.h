@@ -1,8 +1,11 @@
-// Full acceleration: the apps' sockets paired in the kernel, and flow control towards an app whose receive
-// queue is filled by redirection, which TCP does not limit. The protocol with the verdict program:
-//   - bytes of a direction may go past us only while busy is 0, P1's queue is empty and everything that the
+// Full acceleration: the apps' sockets paired in the kernel, and flow control towards an app whose
+// receive queue is filled by redirection, which TCP does not limit. The protocol with the verdict
+// program:
+//   - bytes of a direction may go past us only while busy is 0, P1's queue is empty and everything
+//   that the
 //     app sent has been read by us (the program checks the last two itself);
-//   - we set busy, with a full barrier, before we read, and clear it when all that was read is passed on.
+//   - we set busy, with a full barrier, before we read, and clear it when all that was read is
+//   passed on.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +18,8 @@ class Pairing {
  public:
   explicit Pairing(Core* core);
 
-  // The answer comes as kEventPaired, perhaps some milliseconds later. False: not a connection that can be
-  // paired, or slots of somebody else; then nothing follows.
+  // The answer comes as kEventPaired, perhaps some milliseconds later. False: not a connection that
+  // can be paired, or slots of somebody else; then nothing follows.
   bool Request(Connection* connection, int32_t client_slot, int32_t server_slot);
 
   // Goes on with what Request() could not finish; part of every turn of the connection.

@@ -10,7 +10,13 @@
 
 namespace sluice {
 
-enum class PollKind : uint8_t { kClient = 0, kServer = 1, kListener = 2, kOutside = 3, kSocketSource = 4 };
+enum class PollKind : uint8_t {
+  kClient = 0,
+  kServer = 1,
+  kListener = 2,
+  kOutside = 3,
+  kSocketSource = 4
+};
 
 struct PollTag {
   PollKind kind;
@@ -27,7 +33,8 @@ class Poller {
   // 0 or an errno.
   int Open();
   int Add(int fd, uint32_t events, PollTag tag);
-  // Also before close(2) when somebody else holds a duplicate: the registration belongs to the open file.
+  // Also before close(2) when somebody else holds a duplicate: the registration belongs to the open
+  // file.
   void Remove(int fd);
   // Ready events, at most events.size(); waits up to timeout_ms (-1: for ever).
   int Wait(std::span<epoll_event> events, int timeout_ms);

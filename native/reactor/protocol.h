@@ -1,20 +1,23 @@
-// The interface between the reactor (mechanism, C++) and TypeScript (policy): two rings of int32 and a byte
-// slab, all in memory that TypeScript allocates. src/nodeproxy/io/protocol.ts is the other half; a test
-// compares the two files number by number.
+// The interface between the reactor (mechanism, C++) and TypeScript (policy): two rings of int32
+// and a byte slab, all in memory that TypeScript allocates. src/nodeproxy/io/protocol.ts is the
+// other half; a test compares the two files number by number.
 //
-// Ring: words[0] = head (consumer), words[1] = tail (producer), both counted in words since the start,
-// modulo 2^32 and not modulo the capacity; words[2] = capacity in words (a power of two), words[3] = records
-// dropped (always 0: a full event ring makes the reactor stop reading sockets, it never drops). Records start
-// at words[8]. Both sides run on the same thread, so nothing here is atomic.
-// Record: word 0 = type | length in words << 8, the length counts word 0 too. A record never wraps: a PAD
-// record fills the end. A record of an unknown type or a wrong length is skipped and counted.
+// Ring: words[0] = head (consumer), words[1] = tail (producer), both counted in words since the
+// start, modulo 2^32 and not modulo the capacity; words[2] = capacity in words (a power of two),
+// words[3] = records dropped (always 0: a full event ring makes the reactor stop reading sockets,
+// it never drops). Records start at words[8]. Both sides run on the same thread, so nothing here is
+// atomic. Record: word 0 = type | length in words << 8, the length counts word 0 too. A record
+// never wraps: a PAD record fills the end. A record of an unknown type or a wrong length is skipped
+// and counted.
 //
-// Every kEventAccept is followed by exactly one kEventDone for that id, whatever happens in between.
+// Every kEventAccept is followed by exactly one kEventDone for that id, whatever happens in
+// between.
 //
-// Ids are int32 = slot | generation << 20; a stale id is answered by nothing. A connection id names an
-// accepted or outgoing TCP connection, a stream id one request on it (for TCP: the same number).
-// 64-bit values are two words, low first. Addresses are four words, as they lie in memory (network order,
-// IPv4 as v4-mapped). Offsets and lengths point into the slab and live until the callback returns.
+// Ids are int32 = slot | generation << 20; a stale id is answered by nothing. A connection id names
+// an accepted or outgoing TCP connection, a stream id one request on it (for TCP: the same number).
+// 64-bit values are two words, low first. Addresses are four words, as they lie in memory (network
+// order, IPv4 as v4-mapped). Offsets and lengths point into the slab and live until the callback
+// returns.
 #pragma once
 
 namespace sluice {
@@ -38,7 +41,8 @@ enum Event : int {
   kEventTimer = 5,
   // listener, reason, refused connections since the last one, errno
   kEventListenerPaused = 6,
-  // conn, slot client to server, slot server to client, errno (0: paired; else it goes on through the proxy)
+  // conn, slot client to server, slot server to client, errno (0: paired; else it goes on through
+  // the proxy)
   kEventPaired = 7,
   // netns, family, errno: no socket could be made in that namespace
   kEventNetnsFailed = 8,
@@ -47,7 +51,8 @@ enum Event : int {
   // stream, conn, head off, head length, method, path off, path length, host atom, flags,
   // content length (2), header table off, header count
   kEventRequest = 16,
-  // stream, status, head off, head length, flags, content length (2), header table off, header count
+  // stream, status, head off, head length, flags, content length (2), header table off, header
+  // count
   kEventResponseHead = 17,
   // stream, side, off, length, flags (end of stream): only for streams that asked for bodies
   kEventBodyIn = 18,
@@ -63,8 +68,8 @@ enum Event : int {
 
 enum Command : int {
   kCommandPad = 0,
-  // listener, fd (the reactor keeps its own duplicate), pod, netns, direction, max connections, max buffered
-  // bytes. The limits are the pod's, in this reactor; 0: none
+  // listener, fd (the reactor keeps its own duplicate), pod, netns, direction, max connections, max
+  // buffered bytes. The limits are the pod's, in this reactor; 0: none
   kCommandListen = 1,
   // listener: stop accepting (connections go on)
   kCommandUnlisten = 2,
@@ -73,8 +78,8 @@ enum Command : int {
   // netns
   kCommandNetnsRemove = 4,
   // conn, attempt, netns, flags, source[4], destination[4], destination port, timeout ms,
-  // client[4], client port, leg flags: connects, then forwards both ways. flags: 0. A source of all zero
-  // is not bound. May be sent again after kEventConnectFailed.
+  // client[4], client port, leg flags: connects, then forwards both ways. flags: 0. A source of all
+  // zero is not bound. May be sent again after kEventConnectFailed.
   kCommandConnect = 5,
   // conn, how (kCloseReset, kCloseFin, kCloseAdopted)
   kCommandClose = 6,
@@ -88,9 +93,9 @@ enum Command : int {
   kCommandIdleTimeout = 10,
 
   // The request interface.
-  // stream, endpoint conn or 0, netns, destination[4], port, edits off, edits length, status mask (2),
-  // flags, timeout ms: forward the request; edits are request and response header edits; a response whose
-  // status is in the mask comes back as RESPONSE_HEAD before any byte is forwarded
+  // stream, endpoint conn or 0, netns, destination[4], port, edits off, edits length, status mask
+  // (2), flags, timeout ms: forward the request; edits are request and response header edits; a
+  // response whose status is in the mask comes back as RESPONSE_HEAD before any byte is forwarded
   kCommandForward = 16,
   // stream, status, head off, head length, body off, body length, flags: answer from here
   kCommandRespond = 17,
@@ -111,27 +116,29 @@ enum Direction : int {
 };
 
 enum AcceptFlags : int {
-  kAcceptOriginFound = 1,  // outbound: the published tuple was there; else DONE (unpublished) follows
+  // Outbound: the published tuple was there; else DONE (unpublished) follows.
+  kAcceptOriginFound = 1,
   kAcceptIpv6 = 2,
 };
 
 enum DoneReason : int {
-  kDoneClosed = 0,           // both directions ended with FIN
+  kDoneClosed = 0,  // both directions ended with FIN
   kDoneClientReset = 1,
   kDoneServerReset = 2,
-  kDoneRefused = 3,          // closed by a command before it was forwarded
+  kDoneRefused = 3,  // closed by a command before it was forwarded
   kDoneConnectTimeout = 4,
   kDoneIdle = 5,
-  kDoneUnpublished = 6,      // outbound connection without a published tuple: reset
-  kDoneOverLimit = 7,        // the pod's limit of connections or buffered bytes
+  kDoneUnpublished = 6,  // outbound connection without a published tuple: reset
+  kDoneOverLimit = 7,    // the pod's limit of connections or buffered bytes
   kDoneShutdown = 8,
-  kDoneAdopted = 9,          // the keeper has it now
+  kDoneAdopted = 9,  // the keeper has it now
 };
 
 enum CloseHow : int {
   kCloseReset = 0,
   kCloseFin = 1,
-  kCloseAdopted = 2,  // only drops our descriptors: the keeper's duplicates carry the paired connection on
+  // Only drops our descriptors: the keeper's duplicates carry the paired connection on.
+  kCloseAdopted = 2,
 };
 
 enum ListenerReason : int {

@@ -10,11 +10,12 @@ namespace sluice {
 
 namespace {
 
-// Bounds a turn at about a millisecond: what became ready meanwhile, timers and TypeScript wait no longer.
+// Bounds a turn at about a millisecond: what became ready meanwhile, timers and TypeScript wait no
+// longer.
 constexpr int64_t kTurnCost = 512 * 1024;
 constexpr size_t kEventsAtOnce = 512;
-// All that is ready should stand in its pod's queue before turns are dealt out, or a pod with thousands of
-// ready sockets would hide the others behind it in epoll's own queue.
+// All that is ready should stand in its pod's queue before turns are dealt out, or a pod with
+// thousands of ready sockets would hide the others behind it in epoll's own queue.
 constexpr int kWaitRounds = 8;
 
 }  // namespace
@@ -29,14 +30,16 @@ Reactor::Reactor(const ReactorConfig& config, std::unique_ptr<SocketSource> sock
   core_.now_us = MonotonicUs();
 }
 
-std::unique_ptr<Reactor> Reactor::Create(const ReactorConfig& config, std::unique_ptr<SocketSource> sockets,
+std::unique_ptr<Reactor> Reactor::Create(const ReactorConfig& config,
+                                         std::unique_ptr<SocketSource> sockets,
                                          ReactorError* error) {
   *error = {EINVAL, "event ring"};
   if (!RingIsValid(config.event_words, config.event_word_count)) return nullptr;
   *error = {EINVAL, "command ring"};
   if (!RingIsValid(config.command_words, config.command_word_count)) return nullptr;
   *error = {EINVAL, "maxConnections"};
-  if (config.max_connections == 0 || config.max_connections > ConnectionTable::kMaxSlots) return nullptr;
+  if (config.max_connections == 0 || config.max_connections > ConnectionTable::kMaxSlots)
+    return nullptr;
   std::unique_ptr<Reactor> reactor(new Reactor(config, std::move(sockets)));
   *error = {reactor->core_.poller.Open(), "epoll"};
   if (error->error != 0) return nullptr;
@@ -56,7 +59,8 @@ bool Reactor::Turn(int timeout_ms) {
   RunCommands();
   core_.events.DeliverKept();
   if (!core_.events.HasRoom()) {
-    // Never drop, never buffer without bound: sockets wait until TypeScript has read what it was told.
+    // Never drop, never buffer without bound: sockets wait until TypeScript has read what it was
+    // told.
     core_.stats.eventRingFull++;
     return true;
   }
@@ -85,15 +89,10 @@ void Reactor::Handle(const epoll_event& event) {
   const PollTag tag = PollTag::Unpack(event.data.u64);
   switch (tag.kind) {
     case PollKind::kClient:
-    case PollKind::kServer:
-      return Mark(tag, event.events);
-    case PollKind::kListener:
-      return acceptor_.Ready(tag.id);
-    case PollKind::kSocketSource:
-      return connector_.SocketsReady();
-    case PollKind::kOutside:
-      outside_ready_ = true;
-      return;
+    case PollKind::kServer: return Mark(tag, event.events);
+    case PollKind::kListener: return acceptor_.Ready(tag.id);
+    case PollKind::kSocketSource: return connector_.SocketsReady();
+    case PollKind::kOutside: outside_ready_ = true; return;
   }
 }
 
@@ -114,19 +113,13 @@ void Reactor::FireTimers() {
     if (timer == nullptr) return;
     const int32_t owner = timer->owner;
     switch (timer->kind) {
-      case TimerKind::kConnection:
-        ConnectionTimer(owner);
-        break;
-      case TimerKind::kListener:
-        acceptor_.TimerFired(owner);
-        break;
+      case TimerKind::kConnection: ConnectionTimer(owner); break;
+      case TimerKind::kListener: acceptor_.TimerFired(owner); break;
       case TimerKind::kCommand:
         command_timers_.erase(owner);
         core_.events.TimerFired(owner);
         break;
-      case TimerKind::kRetry:
-        core_.FireRetries();
-        break;
+      case TimerKind::kRetry: core_.FireRetries(); break;
     }
   }
 }
@@ -174,7 +167,8 @@ int64_t Reactor::Serve(ReadyItem* item, int64_t allowance) {
       return kLookCost;
     }
   }
-  if (connection->state == ConnectionState::kConnecting && !connector_.Finish(connection)) return kLookCost;
+  if (connection->state == ConnectionState::kConnecting && !connector_.Finish(connection))
+    return kLookCost;
   if (connection->state != ConnectionState::kForwarding) return kLookCost;
   return forwarder_.Serve(connection, allowance);
 }

@@ -1,5 +1,5 @@
-// One event loop's worth of proxying, without Node: whoever drives it (the libuv driver, a native test) calls
-// Turn() again and again, and hands the event ring to policy whenever it is not empty.
+// One event loop's worth of proxying, without Node: whoever drives it (the libuv driver, a native
+// test) calls Turn() again and again, and hands the event ring to policy whenever it is not empty.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,8 @@ struct ReactorError {
 class Reactor {
  public:
   // Nullptr, with the reason in *error. Ring memory and map descriptors outlive the reactor.
-  static std::unique_ptr<Reactor> Create(const ReactorConfig& config, std::unique_ptr<SocketSource> sockets,
+  static std::unique_ptr<Reactor> Create(const ReactorConfig& config,
+                                         std::unique_ptr<SocketSource> sockets,
                                          ReactorError* error);
 
   // A descriptor of the driver's: Turn() returns true while it is readable. 0 or an errno.
@@ -44,8 +45,9 @@ class Reactor {
   // Runs what stands in the command ring. Not from within Turn().
   void RunCommands();
 
-  // Runs commands, waits up to timeout_ms (-1: until something happens) if there is nothing to do, and does
-  // one bounded round of work. True: the driver's own descriptor wants attention, or policy is too slow.
+  // Runs commands, waits up to timeout_ms (-1: until something happens) if there is nothing to do,
+  // and does one bounded round of work. True: the driver's own descriptor wants attention, or
+  // policy is too slow.
   bool Turn(int timeout_ms);
 
   bool has_events() const { return core_.events.has_events(); }

@@ -7,7 +7,9 @@ namespace {
 constexpr uint32_t kLargestRecordWords = 32;
 
 uint32_t Load(const int32_t* words, int index) { return static_cast<uint32_t>(words[index]); }
-void Store(int32_t* words, int index, uint32_t value) { words[index] = static_cast<int32_t>(value); }
+void Store(int32_t* words, int index, uint32_t value) {
+  words[index] = static_cast<int32_t>(value);
+}
 
 enum { kHead = 0, kTail = 1, kCapacity = 2 };
 

@@ -1,5 +1,6 @@
-// Both ends of the rings that protocol.h describes. Memory belongs to TypeScript; what it wrote is checked
-// here before it is believed, because a wrong length must not become a read outside the buffer.
+// Both ends of the rings that protocol.h describes. Memory belongs to TypeScript; what it wrote is
+// checked here before it is believed, because a wrong length must not become a read outside the
+// buffer.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +18,8 @@ class EventRing {
  public:
   explicit EventRing(int32_t* words);
 
-  // Room for the payload of one record, published at once (the reader runs on the same thread, later).
-  // Nullptr when the ring is full: then nothing was written.
+  // Room for the payload of one record, published at once (the reader runs on the same thread,
+  // later). Nullptr when the ring is full: then nothing was written.
   int32_t* Append(Event type, uint32_t payload_words);
 
   // Whether `records` more records of the largest kind would fit.
@@ -45,8 +46,8 @@ class CommandRing {
 
   explicit CommandRing(int32_t* words);
 
-  // Takes the next record; its payload stays valid until the writer runs again. After kCorrupt the whole
-  // content is gone: without a trustworthy length there is no next record to find.
+  // Takes the next record; its payload stays valid until the writer runs again. After kCorrupt the
+  // whole content is gone: without a trustworthy length there is no next record to find.
   Status Next(CommandRecord* record);
 
  private:

@@ -1,5 +1,6 @@
-// Fair turns between pods: deficit round robin. Each pod with work gets a quantum of cost a round, however
-// many of its connections are ready, so a pod with 8,000 busy ones delays another pod by one quantum only.
+// Fair turns between pods: deficit round robin. Each pod with work gets a quantum of cost a round,
+// however many of its connections are ready, so a pod with 8,000 busy ones delays another pod by
+// one quantum only.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +35,9 @@ struct Pod {
   Pod* next_active = nullptr;
 
   explicit Pod(int32_t number) : number(number) {}
-  bool over_buffer_limit() const { return max_buffered_bytes != 0 && buffered_bytes >= max_buffered_bytes; }
+  bool over_buffer_limit() const {
+    return max_buffered_bytes != 0 && buffered_bytes >= max_buffered_bytes;
+  }
 };
 
 class Scheduler {
@@ -46,8 +49,8 @@ class Scheduler {
   void Remove(Pod* pod, ReadyItem* item);
   bool idle() const { return first_ == nullptr; }
 
-  // The next item that may be served, with what its pod may still spend, or nullptr. The item has left the
-  // queue: whoever serves it puts it back if it could go on.
+  // The next item that may be served, with what its pod may still spend, or nullptr. The item has
+  // left the queue: whoever serves it puts it back if it could go on.
   ReadyItem* Take(int64_t* allowance);
   // What serving the item from the last Take() cost.
   void Charge(int64_t cost);

@@ -11,7 +11,8 @@ namespace sluice {
 // Makes close(2) send a reset instead of a FIN, and drop what is still unsent.
 void ResetOnClose(int fd);
 
-// Sends the reset now. For sockets of which another process holds a duplicate: there, close(2) sends nothing.
+// Sends the reset now. For sockets of which another process holds a duplicate: there, close(2)
+// sends nothing.
 void ResetNow(int fd);
 
 // SO_ERROR, which the kernel clears by telling it.
@@ -22,8 +23,9 @@ uint64_t SocketCookie(int fd);
 // False when the socket has no such address any more.
 bool LocalAddress(int fd, SocketAddress* address);
 
-// 0 or an errno. Port 0: with the source's IP_BIND_ADDRESS_NO_PORT the kernel chooses one at connect(2), per
-// destination; a port chosen at bind(2) would be taken for all destinations at once.
+// 0 or an errno. Port 0: with the source's IP_BIND_ADDRESS_NO_PORT the kernel chooses one at
+// connect(2), per destination; a port chosen at bind(2) would be taken for all destinations at
+// once.
 int BindSource(int fd, const sluice_addr& source);
 
 // 0 when connected, EINPROGRESS, or another errno.

@@ -1,5 +1,5 @@
-// Deadlines of one reactor: a binary heap of intrusive timers, so that arming and cancelling allocate nothing
-// and a connection carries its timer with it.
+// Deadlines of one reactor: a binary heap of intrusive timers, so that arming and cancelling
+// allocate nothing and a connection carries its timer with it.
 #pragma once
 
 #include <cstddef>

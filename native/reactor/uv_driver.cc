@@ -6,13 +6,14 @@ namespace sluice {
 
 static_assert(UV_VERSION_MAJOR == 1, "LoopHasWork() looks into uv_loop_t");
 
-UvDriver::UvDriver(uv_loop_t* loop, std::unique_ptr<Reactor> reactor, std::function<void()> on_events)
+UvDriver::UvDriver(uv_loop_t* loop, std::unique_ptr<Reactor> reactor,
+                   std::function<void()> on_events)
     : loop_(loop), reactor_(std::move(reactor)), on_events_(std::move(on_events)) {}
 
 UvDriver::~UvDriver() = default;
 
-int UvDriver::Start(uv_loop_t* loop, std::unique_ptr<Reactor> reactor, std::function<void()> on_events,
-                    std::unique_ptr<UvDriver>* out) {
+int UvDriver::Start(uv_loop_t* loop, std::unique_ptr<Reactor> reactor,
+                    std::function<void()> on_events, std::unique_ptr<UvDriver>* out) {
   if (const int error = reactor->WatchOutside(uv_backend_fd(loop))) return -error;
   std::unique_ptr<UvDriver> driver(new UvDriver(loop, std::move(reactor), std::move(on_events)));
   // The prepare handle keeps the process alive, as a listening server would; the other must not.
@@ -22,20 +23,19 @@ int UvDriver::Start(uv_loop_t* loop, std::unique_ptr<Reactor> reactor, std::func
   driver->idle_.data = driver.get();
   driver->open_handles_ = 2;
   uv_unref(reinterpret_cast<uv_handle_t*>(&driver->idle_));
-  uv_prepare_start(&driver->prepare_, [](uv_prepare_t* prepare) {
-    static_cast<UvDriver*>(prepare->data)->Prepare();
-  });
+  uv_prepare_start(&driver->prepare_,
+                   [](uv_prepare_t* prepare) { static_cast<UvDriver*>(prepare->data)->Prepare(); });
   *out = std::move(driver);
   return 0;
 }
 
-// Descriptors that callbacks began to watch reach libuv's epoll only when it polls: who sleeps before that
-// sleeps through them. uv_backend_timeout() does not say so, the queue itself does.
+// Descriptors that callbacks began to watch reach libuv's epoll only when it polls: who sleeps
+// before that sleeps through them. uv_backend_timeout() does not say so, the queue itself does.
 bool UvDriver::LoopHasWork() const { return loop_->watcher_queue.next != &loop_->watcher_queue; }
 
 void UvDriver::Prepare() {
-  // An active idle handle makes libuv poll without waiting; for the question how long it would have waited,
-  // it steps aside.
+  // An active idle handle makes libuv poll without waiting; for the question how long it would have
+  // waited, it steps aside.
   uv_idle_stop(&idle_);
   running_ = true;
   for (;;) {
@@ -44,8 +44,8 @@ void UvDriver::Prepare() {
     const bool outside = reactor_->Turn(timeout_ms);
     if (reactor_->has_events()) on_events_();
     if (closing_) break;
-    // Whatever on_events() left behind is due at the next turn's timeout. Nothing for libuv: another turn,
-    // which saves its poll.
+    // Whatever on_events() left behind is due at the next turn's timeout. Nothing for libuv:
+    // another turn, which saves its poll.
     if (outside || timeout_ms == 0) break;
   }
   running_ = false;
@@ -59,7 +59,9 @@ void UvDriver::Close(std::function<void()> closed) {
   closed_ = std::move(closed);
   // From within on_events(), Prepare() is still using it.
   if (!running_) reactor_.reset();
-  auto on_closed = [](uv_handle_t* handle) { static_cast<UvDriver*>(handle->data)->HandleClosed(); };
+  auto on_closed = [](uv_handle_t* handle) {
+    static_cast<UvDriver*>(handle->data)->HandleClosed();
+  };
   uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), on_closed);
   uv_close(reinterpret_cast<uv_handle_t*>(&idle_), on_closed);
 }

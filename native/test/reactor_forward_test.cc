@@ -146,7 +146,8 @@ TEST(ResetByServer) {
   CHECK_EQ(path.Done().words[kDoneReason], kDoneServerReset);
 }
 
-// The client does not read, so the server's bytes stand in the reactor when the client's reset comes.
+// The client does not read, so the server's bytes stand in the reactor when the client's reset
+// comes.
 TEST(ResetWhileBlocked) {
   Path path;
   path.Open(4096);
@@ -159,9 +160,8 @@ TEST(ResetWhileBlocked) {
   SetLingerZero(path.client.get());
   path.client.reset();
   CHECK_EQ(path.Done().words[kDoneReason], kDoneClientReset);
-  WaitUntil("the reset to reach the server", [&] {
-    return send(path.server.get(), "z", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN;
-  });
+  WaitUntil("the reset to reach the server",
+            [&] { return send(path.server.get(), "z", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN; });
   CHECK_EQ(path.lab.ReadStats().bufferedBytes, 0u);
 }
 
@@ -247,12 +247,14 @@ TEST(SlowReaderGetsEverything) {
   size_t have = 0;
   uint64_t most_buffered = 0;
   for (;;) {
-    const ssize_t received = recv(path.client.get(), buffer.data(), 1 + random.Below(buffer.size()), 0);
+    const ssize_t received =
+        recv(path.client.get(), buffer.data(), 1 + random.Below(buffer.size()), 0);
     CHECK(received >= 0);
     if (received == 0) break;
     CHECK_EQ(pattern.Check(buffer.data(), static_cast<size_t>(received), have), -1);
     have += static_cast<size_t>(received);
-    if (random.Below(64) == 0) most_buffered = std::max(most_buffered, path.lab.ReadStats().bufferedBytes);
+    if (random.Below(64) == 0)
+      most_buffered = std::max(most_buffered, path.lab.ReadStats().bufferedBytes);
   }
   sender.join();
   CHECK_EQ(have, kBytes);

@@ -25,7 +25,8 @@ int OwnSockets::Take(uint32_t netns, bool ipv6) {
   if (ready_ == 0) return -EAGAIN;
   if (ready_ > 0) ready_--;
   const int one = 1;
-  const int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+  const int fd =
+      socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
   if (fd < 0) return -errno;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   setsockopt(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
@@ -111,7 +112,8 @@ void Lab::ReadEvents() {
   for (;;) {
     const uint32_t head = static_cast<uint32_t>(events_[0]);
     if (head == static_cast<uint32_t>(events_[1])) return;
-    const int32_t* record = events_.data() + kRingHeaderWords + (head & (static_cast<uint32_t>(events_[2]) - 1));
+    const int32_t* record =
+        events_.data() + kRingHeaderWords + (head & (static_cast<uint32_t>(events_[2]) - 1));
     const uint32_t length = static_cast<uint32_t>(record[0]) >> 8;
     EventRecord event{record[0] & 0xff, {record + 1, record + length}};
     events_[0] = static_cast<int32_t>(head + length);
@@ -133,7 +135,8 @@ void Lab::Dispatch(EventRecord event) {
 void Lab::Command(int type, const std::vector<int32_t>& payload) {
   const uint32_t length = static_cast<uint32_t>(payload.size()) + 1;
   const uint32_t capacity = static_cast<uint32_t>(commands_[2]);
-  if (capacity - (static_cast<uint32_t>(commands_[1]) - static_cast<uint32_t>(commands_[0])) < 2 * length) {
+  if (capacity - (static_cast<uint32_t>(commands_[1]) - static_cast<uint32_t>(commands_[0])) <
+      2 * length) {
     reactor_->RunCommands();
   }
   uint32_t tail = static_cast<uint32_t>(commands_[1]);
@@ -175,7 +178,9 @@ void Lab::Connect(int32_t conn, int32_t attempt, const SocketAddress& to, uint32
 
 void Lab::Listen(int32_t number, int fd, int32_t pod, int32_t direction, int32_t max_connections,
                  int32_t max_buffered_bytes) {
-  Do([&] { Command(kCommandListen, {number, fd, pod, 0, direction, max_connections, max_buffered_bytes}); });
+  Do([&] {
+    Command(kCommandListen, {number, fd, pod, 0, direction, max_connections, max_buffered_bytes});
+  });
 }
 
 EventRecord Lab::Expect(int type, const std::function<bool(const EventRecord&)>& matches) {
@@ -330,7 +335,9 @@ uint64_t Random::Next() {
   return x ^ (x >> 31);
 }
 
-uint64_t Pattern::Word(uint64_t index) const { return Random(seed_ + index * 0x632be59bd9b4e019).Next(); }
+uint64_t Pattern::Word(uint64_t index) const {
+  return Random(seed_ + index * 0x632be59bd9b4e019).Next();
+}
 
 void Pattern::Fill(uint8_t* data, size_t size, uint64_t offset) const {
   for (size_t i = 0; i < size;) {
@@ -345,7 +352,8 @@ int64_t Pattern::Check(const uint8_t* data, size_t size, uint64_t offset) const 
   for (size_t i = 0; i < size;) {
     const uint64_t word = Word((offset + i) / 8);
     for (uint64_t byte = (offset + i) % 8; byte < 8 && i < size; byte++, i++) {
-      if (data[i] != static_cast<uint8_t>(word >> (8 * byte))) return static_cast<int64_t>(offset + i);
+      if (data[i] != static_cast<uint8_t>(word >> (8 * byte)))
+        return static_cast<int64_t>(offset + i);
     }
   }
   return -1;

@@ -1,4 +1,5 @@
-// A reactor on a thread of its own with a small policy in TypeScript's place, and sockets to talk through it.
+// A reactor on a thread of its own with a small policy in TypeScript's place, and sockets to talk
+// through it.
 #pragma once
 
 #include <netinet/in.h>
@@ -19,7 +20,8 @@
 
 namespace sluice::test {
 
-// Sockets of this process's own namespace, under number 1 (and those added). Can be told to have none ready.
+// Sockets of this process's own namespace, under number 1 (and those added). Can be told to have
+// none ready.
 class OwnSockets final : public SocketSource {
  public:
   OwnSockets();
@@ -43,13 +45,21 @@ struct EventRecord {
   int type;
   std::vector<int32_t> words;
   uint64_t U64(size_t index) const {
-    return static_cast<uint32_t>(words[index]) | uint64_t{static_cast<uint32_t>(words[index + 1])} << 32;
+    return static_cast<uint32_t>(words[index]) | uint64_t{static_cast<uint32_t>(words[index + 1])}
+                                                     << 32;
   }
 };
 
 // Where each field of an event stands (protocol.h).
 enum { kConn = 0, kAcceptListener = 1, kAcceptFlags = 2, kAcceptPod = 4, kAcceptPeerPort = 9 };
-enum { kDoneReason = 1, kDoneErrno = 2, kDoneReceived = 3, kDoneSent = 5, kDoneDirectUp = 9, kDoneDirectDown = 11 };
+enum {
+  kDoneReason = 1,
+  kDoneErrno = 2,
+  kDoneReceived = 3,
+  kDoneSent = 5,
+  kDoneDirectUp = 9,
+  kDoneDirectDown = 11
+};
 
 struct LabOptions {
   uint32_t max_connections = 20'000;
@@ -65,7 +75,8 @@ class Lab {
   explicit Lab(const LabOptions& options = {});
   ~Lab();
 
-  // Policy, called on the reactor's thread. Defaults: connect to `target`; reset what cannot be connected.
+  // Policy, called on the reactor's thread. Defaults: connect to `target`; reset what cannot be
+  // connected.
   std::function<void(const EventRecord&)> on_accept;
   std::function<void(const EventRecord&)> on_connect_failed;
   std::function<void(const EventRecord&)> on_connected;
@@ -87,7 +98,8 @@ class Lab {
   // From the test's thread.
   void Listen(int32_t number, int fd, int32_t pod = 1, int32_t direction = kDirectionInbound,
               int32_t max_connections = 0, int32_t max_buffered_bytes = 0);
-  // Waits (10 s at most, then the test fails) until an event that `matches` has come, and takes it out.
+  // Waits (10 s at most, then the test fails) until an event that `matches` has come, and takes it
+  // out.
   EventRecord Expect(int type, const std::function<bool(const EventRecord&)>& matches = nullptr);
   // Waits until all connections have ended.
   void ExpectIdle();
@@ -115,7 +127,8 @@ class Lab {
   std::thread thread_;
 };
 
-// Loopback sockets; family AF_INET or AF_INET6. Blocking unless said otherwise, with a timeout of 20 s.
+// Loopback sockets; family AF_INET or AF_INET6. Blocking unless said otherwise, with a timeout of
+// 20 s.
 UniqueFd ListenLoopback(int family, int backlog = 4096);
 SocketAddress AddressOf(int fd);
 UniqueFd ConnectTo(const SocketAddress& to, int receive_buffer = 0);

@@ -1,9 +1,11 @@
 // Everything that can be said of the code without running it: `npm run check`.
 //   npm run check -- PATHS         format and lint of these only
-//   npm run check -- --fix PATHS   and repairs them (whole tree when no path is given)
-import { spawnSync } from 'node:child_process'
+//   npm run check -- --fix PATHS   repairs what can be repaired (whole tree when no path is given)
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { wrapComments } from './format/wrap-comments.ts'
 import { root, runTool } from './tools.ts'
 
 interface Step {
@@ -22,6 +24,7 @@ function stepsFor(paths: readonly string[], fix: boolean): readonly Step[] {
       run: () => runTool('oxlint', [...(fix ? ['--fix'] : []), ...where]),
     },
   ]
+  if (fix) return [...some, { what: 'comments wrapped', run: () => wrap(where) }]
   if (paths.length > 0) return some
   return [
     ...some,
@@ -29,6 +32,21 @@ function stepsFor(paths: readonly string[], fix: boolean): readonly Step[] {
     { what: 'dead code and dependencies (knip)', run: () => runTool('knip', ['--no-progress']) },
     { what: 'sizes and words (test/unit/tidy.test.ts)', run: tidy },
   ]
+}
+
+/** Biome leaves comments and C as they are. */
+function wrap(paths: readonly string[]): number {
+  const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', ...paths]
+  const files = execFileSync('git', args, { cwd: root, encoding: 'utf8' })
+    .split('\0')
+    .map((path) => join(root, path))
+    .filter((path) => /\.(ts|mjs|c|h|cc)$/.test(path) && existsSync(path))
+  for (const file of files) {
+    const text = readFileSync(file, 'utf8')
+    const wrapped = wrapComments(text)
+    if (wrapped !== text) writeFileSync(file, wrapped)
+  }
+  return 0
 }
 
 function tidy(): number {

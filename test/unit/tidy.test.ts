@@ -4,12 +4,11 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
+import { columnsOf, maxColumns } from '../../scripts/format/wrap-comments.ts'
 
 const root = join(import.meta.dirname, '../..')
 const maxFileLines = 400
 const maxFunctionLines = 70
-const maxColumns = 100
-const tabWidth = 4
 
 const typescript = /\.(ts|mjs)$/
 const c = /\.(c|h|cc|hpp)$/
@@ -55,12 +54,6 @@ function linesMatching(files: RegExp, pattern: RegExp): readonly string[] {
         pattern.test(line) ? [`${path}:${index + 1}: ${line.trim().slice(0, 120)}`] : [],
       ),
     )
-}
-
-function columnsOf(line: string): number {
-  let columns = 0
-  for (const char of line) columns += char === '\t' ? tabWidth - (columns % tabWidth) : 1
-  return columns
 }
 
 /** Functions of C and C++ that begin in column 0: all do here, as namespaces are not indented. */

@@ -7,8 +7,8 @@ namespace sluice {
 void Args::Reject(size_t index, const char* expected) {
   if (!ok_) return;
   ok_ = false;
-  const std::string message = std::string(function_) + ": argument " + std::to_string(index + 1) +
-                              " must be " + expected;
+  const std::string message =
+      std::string(function_) + ": argument " + std::to_string(index + 1) + " must be " + expected;
   Napi::TypeError::New(info_.Env(), message).ThrowAsJavaScriptException();
 }
 
@@ -95,8 +95,8 @@ std::string ErrnoName(int error) {
 
 Napi::Value ThrowErrno(Napi::Env env, int error, const std::string& what, const std::string& hint) {
   const char* text = error == 524 ? "not supported by this kernel" : strerrordesc_np(error);
-  const std::string message =
-      what + ": " + (text != nullptr ? text : "unknown error") + " (" + ErrnoName(error) + ")" + hint;
+  const std::string message = what + ": " + (text != nullptr ? text : "unknown error") + " (" +
+                              ErrnoName(error) + ")" + hint;
   Napi::Error thrown = Napi::Error::New(env, message);
   thrown.Set("code", Napi::String::New(env, ErrnoName(error)));
   thrown.Set("errno", Napi::Number::New(env, error));

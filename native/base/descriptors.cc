@@ -29,13 +29,15 @@ Napi::Value SocketCookie(const Napi::CallbackInfo& info) {
   if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0) {
     return Napi::BigInt::New(info.Env(), cookie);
   }
-  return ThrowErrno(info.Env(), errno, "cannot read the cookie of descriptor " + std::to_string(fd));
+  return ThrowErrno(info.Env(), errno,
+                    "cannot read the cookie of descriptor " + std::to_string(fd));
 }
 
 Napi::Value ClockMonotonicNs(const Napi::CallbackInfo& info) {
   timespec now = {};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  const uint64_t ns = static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+  const uint64_t ns =
+      static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
   return Napi::BigInt::New(info.Env(), ns);
 }
 

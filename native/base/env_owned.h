@@ -7,9 +7,9 @@
 
 namespace sluice {
 
-// Holds a T until Release() or until its environment (main thread or worker) ends, whichever is first.
-// Never until a JavaScript handle is collected: TypeScript keeps descriptors as plain numbers, and a
-// descriptor closed behind its back would soon be somebody else's.
+// Holds a T until Release() or until its environment (main thread or worker) ends, whichever is
+// first. Never until a JavaScript handle is collected: TypeScript keeps descriptors as plain
+// numbers, and a descriptor closed behind its back would soon be somebody else's.
 template <typename T>
 class EnvOwned {
  public:

@@ -20,7 +20,8 @@ int PollWatch::Start(Napi::Env env, int fd, std::function<void()> on_readable, P
     if (!self->closing_) self->on_readable_();
   });
   napi_add_async_cleanup_hook(
-      env, [](napi_async_cleanup_hook_handle, void* data) { static_cast<PollWatch*>(data)->Close(); },
+      env,
+      [](napi_async_cleanup_hook_handle, void* data) { static_cast<PollWatch*>(data)->Close(); },
       watch.get(), &watch->hook_);
   *out = watch.release();
   return 0;

@@ -8,9 +8,10 @@
 
 namespace sluice {
 
-// Calls back on the loop's thread while a descriptor is readable, hung up or in error. Owns itself: it goes,
-// with all that the callback captured, once libuv has let go of the handle, after Close() or at the end of
-// the environment. The descriptor stays the caller's and is closed after Close(), never before.
+// Calls back on the loop's thread while a descriptor is readable, hung up or in error. Owns itself:
+// it goes, with all that the callback captured, once libuv has let go of the handle, after Close()
+// or at the end of the environment. The descriptor stays the caller's and is closed after Close(),
+// never before.
 class PollWatch {
  public:
   // 0 or -errno.
@@ -31,8 +32,8 @@ class PollWatch {
   bool closing_ = false;
 };
 
-// A JavaScript function that the loop calls: `this` is the global object, and what it throws is an uncaught
-// exception, because nobody is above it.
+// A JavaScript function that the loop calls: `this` is the global object, and what it throws is an
+// uncaught exception, because nobody is above it.
 class LoopCallback {
  public:
   LoopCallback(Napi::Env env, Napi::Function function, const char* resource)

@@ -15,7 +15,8 @@ namespace {
 std::string Attachment(int prog_fd, int target_fd, int attach_type) {
   const char* type = libbpf_bpf_attach_type_str(static_cast<bpf_attach_type>(attach_type));
   return "program descriptor " + std::to_string(prog_fd) + " to descriptor " +
-         std::to_string(target_fd) + " as " + (type != nullptr ? type : std::to_string(attach_type));
+         std::to_string(target_fd) + " as " +
+         (type != nullptr ? type : std::to_string(attach_type));
 }
 
 Napi::Value LinkCreate(const Napi::CallbackInfo& info) {
@@ -27,7 +28,8 @@ Napi::Value LinkCreate(const Napi::CallbackInfo& info) {
   const int link =
       bpf_link_create(prog_fd, target_fd, static_cast<bpf_attach_type>(attach_type), nullptr);
   if (link >= 0) return Napi::Number::New(info.Env(), link);
-  return ThrowErrno(info.Env(), errno, "cannot link " + Attachment(prog_fd, target_fd, attach_type));
+  return ThrowErrno(info.Env(), errno,
+                    "cannot link " + Attachment(prog_fd, target_fd, attach_type));
 }
 
 Napi::Value LinkUpdate(const Napi::CallbackInfo& info) {
@@ -56,7 +58,8 @@ Napi::Value ProgAttach(const Napi::CallbackInfo& info) {
   if (bpf_prog_attach(prog_fd, target_fd, static_cast<bpf_attach_type>(attach_type), 0) == 0) {
     return info.Env().Undefined();
   }
-  return ThrowErrno(info.Env(), errno, "cannot attach " + Attachment(prog_fd, target_fd, attach_type));
+  return ThrowErrno(info.Env(), errno,
+                    "cannot attach " + Attachment(prog_fd, target_fd, attach_type));
 }
 
 Napi::Value ProgDetach(const Napi::CallbackInfo& info) {
@@ -68,7 +71,8 @@ Napi::Value ProgDetach(const Napi::CallbackInfo& info) {
   if (bpf_prog_detach2(prog_fd, target_fd, static_cast<bpf_attach_type>(attach_type)) == 0) {
     return info.Env().Undefined();
   }
-  return ThrowErrno(info.Env(), errno, "cannot detach " + Attachment(prog_fd, target_fd, attach_type));
+  return ThrowErrno(info.Env(), errno,
+                    "cannot detach " + Attachment(prog_fd, target_fd, attach_type));
 }
 
 Napi::Value Tracepoint(const Napi::CallbackInfo& info) {

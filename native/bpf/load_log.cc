@@ -13,7 +13,8 @@ namespace {
 
 thread_local LoadLog* current_log = nullptr;
 
-// A verifier's log has no bound of its own; what explains a rejection is at its end, so the head may go.
+// A verifier's log has no bound of its own; what explains a rejection is at its end, so the head
+// may go.
 constexpr size_t kMaxTextBytes = 8 << 20;
 
 constexpr std::string_view kLogBegin = "-- BEGIN PROG LOAD LOG --";

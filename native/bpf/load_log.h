@@ -5,8 +5,8 @@
 
 namespace sluice {
 
-// While one lives, libbpf's messages of this thread are collected instead of printed: libbpf has one print
-// function for the process, and several worker threads may load at once.
+// While one lives, libbpf's messages of this thread are collected instead of printed: libbpf has
+// one print function for the process, and several worker threads may load at once.
 class LoadLog {
  public:
   LoadLog();
@@ -19,7 +19,8 @@ class LoadLog {
   // The program whose verifier log is in the text; empty when the failure was another one.
   std::string RejectedProgram() const;
 
-  // The last lines that say why: of the verifier's log without its statistics, else of libbpf's messages.
+  // The last lines that say why: of the verifier's log without its statistics, else of libbpf's
+  // messages.
   std::string Reason(size_t max_lines) const;
 
  private:

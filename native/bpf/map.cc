@@ -77,8 +77,8 @@ int ReadMapShape(int fd, MapShape* shape) {
   bpf_map_info info = {};
   uint32_t size = sizeof(info);
   if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return -errno;
-  *shape = {info.type, info.id, info.key_size, info.value_size, info.max_entries, info.map_flags,
-            info.value_size};
+  *shape = {info.type,        info.id,        info.key_size,  info.value_size,
+            info.max_entries, info.map_flags, info.value_size};
   if (IsPerCpu(info.type)) {
     const int cpus = libbpf_num_possible_cpus();
     if (cpus < 0) return cpus;
@@ -101,6 +101,8 @@ int DumpMap(int fd, MapEntries* entries) {
   return error;
 }
 
-size_t MmapableSize(const MapShape& shape) { return RoundUp8(shape.value_size) * shape.max_entries; }
+size_t MmapableSize(const MapShape& shape) {
+  return RoundUp8(shape.value_size) * shape.max_entries;
+}
 
 }  // namespace sluice

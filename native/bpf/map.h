@@ -14,7 +14,8 @@ struct MapShape {
   uint32_t value_size = 0;
   uint32_t max_entries = 0;
   uint32_t flags = 0;
-  // What bpf(2) copies for one value: for per-CPU maps the values of all possible CPUs, each rounded up to 8.
+  // What bpf(2) copies for one value: for per-CPU maps the values of all possible CPUs, each
+  // rounded up to 8.
   size_t copied_value_size = 0;
 };
 

@@ -12,8 +12,9 @@
 namespace sluice {
 namespace {
 
-// A buffer shorter than the kernel's copy would be written past its end, so sizes are asked of the kernel
-// at every call (a microsecond; the data path's own accesses are in the reactor and have fixed types).
+// A buffer shorter than the kernel's copy would be written past its end, so sizes are asked of the
+// kernel at every call (a microsecond; the data path's own accesses are in the reactor and have
+// fixed types).
 bool CheckSizes(Napi::Env env, const char* function, int fd, const Bytes* key, const Bytes* value,
                 size_t count, MapShape* shape) {
   const int error = ReadMapShape(fd, shape);
@@ -51,7 +52,8 @@ Napi::Value MapInfo(const Napi::CallbackInfo& info) {
   object.Set("id", Napi::Number::New(env, shape.id));
   object.Set("keySize", Napi::Number::New(env, shape.key_size));
   object.Set("valueSize", Napi::Number::New(env, shape.value_size));
-  object.Set("copiedValueSize", Napi::Number::New(env, static_cast<double>(shape.copied_value_size)));
+  object.Set("copiedValueSize",
+             Napi::Number::New(env, static_cast<double>(shape.copied_value_size)));
   object.Set("maxEntries", Napi::Number::New(env, shape.max_entries));
   object.Set("flags", Napi::Number::New(env, shape.flags));
   return object;
@@ -79,7 +81,8 @@ Napi::Value Update(const Napi::CallbackInfo& info) {
   if (!args.ok() || !CheckSizes(info.Env(), "bpfMapUpdate", fd, &key, &value, 1, &shape)) {
     return info.Env().Undefined();
   }
-  return Result(info.Env(), bpf_map_update_elem(fd, key.data, value.data, static_cast<uint64_t>(flags)));
+  return Result(info.Env(),
+                bpf_map_update_elem(fd, key.data, value.data, static_cast<uint64_t>(flags)));
 }
 
 Napi::Value Delete(const Napi::CallbackInfo& info) {
@@ -125,7 +128,8 @@ Napi::Value Dump(const Napi::CallbackInfo& info) {
   if (!args.ok()) return env.Undefined();
   MapEntries entries;
   const int error = DumpMap(fd, &entries);
-  if (error != 0) return ThrowErrno(env, -error, "cannot read map descriptor " + std::to_string(fd));
+  if (error != 0)
+    return ThrowErrno(env, -error, "cannot read map descriptor " + std::to_string(fd));
   const auto copy = [&](const std::vector<uint8_t>& bytes) {
     Napi::Uint8Array array = Napi::Uint8Array::New(env, bytes.size());
     if (!bytes.empty()) memcpy(array.Data(), bytes.data(), bytes.size());
@@ -149,8 +153,9 @@ Napi::Value Mmap(const Napi::CallbackInfo& info) {
   const size_t size = MmapableSize(shape);
   void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) {
-    return ThrowErrno(env, errno, "cannot map descriptor " + std::to_string(fd) +
-                                      " into memory (an array with BPF_F_MMAPABLE?)");
+    return ThrowErrno(env, errno,
+                      "cannot map descriptor " + std::to_string(fd) +
+                          " into memory (an array with BPF_F_MMAPABLE?)");
   }
   const auto unmap = [size](Napi::Env, void* data) { munmap(data, size); };
   return Napi::ArrayBuffer::New(env, memory, size, unmap);

@@ -25,8 +25,8 @@ bool Fail(BpfLoadFailure* failure, int error, std::string message) {
   return false;
 }
 
-// A map of another shape under the same name is a layout that was changed without a new layout number; the
-// kernel would only notice when a program indexes it, if at all.
+// A map of another shape under the same name is a layout that was changed without a new layout
+// number; the kernel would only notice when a program indexes it, if at all.
 std::string ShapeDifference(const bpf_map* map, int fd) {
   bpf_map_info info = {};
   uint32_t size = sizeof(info);
@@ -79,7 +79,8 @@ BpfLoadFailure Describe(const std::string& path, int error, const LoadLog& log) 
 
 void BpfObject::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
 
-bool BpfObject::Prepare(bpf_object* object, const BpfLoadRequest& request, BpfLoadFailure* failure) {
+bool BpfObject::Prepare(bpf_object* object, const BpfLoadRequest& request,
+                        BpfLoadFailure* failure) {
   for (const auto& [name, entries] : request.max_entries) {
     bpf_map* map = bpf_object__find_map_by_name(object, name.c_str());
     if (map == nullptr) continue;

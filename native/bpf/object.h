@@ -12,15 +12,15 @@ namespace sluice {
 
 struct BpfLoadRequest {
   std::string path;
-  std::map<std::string, int> reuse;              // map name -> descriptor
-  std::map<std::string, uint32_t> max_entries;   // map name -> entries
-  std::vector<std::string> skip;                 // programs that are not loaded
+  std::map<std::string, int> reuse;             // map name -> descriptor
+  std::map<std::string, uint32_t> max_entries;  // map name -> entries
+  std::vector<std::string> skip;                // programs that are not loaded
 };
 
 struct BpfLoadFailure {
   int error = 0;
   std::string message;  // what failed, and whose fault it is
-  std::string hint;     // what follows the errno text: the likely fix, then the verifier's last lines
+  std::string hint;  // what follows the errno text: the likely fix, then the verifier's last lines
   std::string program;  // the program that the verifier rejected, or empty
   std::string log;      // all that libbpf and the verifier said
 };

@@ -28,7 +28,8 @@ bool ReadNumbers(const Napi::Object& options, const char* property, std::map<std
     const std::string name = names.Get(i).As<Napi::String>().Utf8Value();
     const Napi::Value number = object.Get(name);
     if (!number.IsNumber() || number.As<Napi::Number>().DoubleValue() < 0) {
-      Napi::TypeError::New(env, std::string("bpfLoad: ") + property + "." + name + " must be a number")
+      Napi::TypeError::New(env,
+                           std::string("bpfLoad: ") + property + "." + name + " must be a number")
           .ThrowAsJavaScriptException();
       return false;
     }
@@ -47,7 +48,8 @@ bool ReadNames(const Napi::Object& options, const char* property, std::vector<st
     if (name.IsString()) out->push_back(name.As<Napi::String>().Utf8Value());
   }
   if (is_array && out->size() == length) return true;
-  Napi::TypeError::New(options.Env(), std::string("bpfLoad: ") + property + " must be an array of strings")
+  Napi::TypeError::New(options.Env(),
+                       std::string("bpfLoad: ") + property + " must be an array of strings")
       .ThrowAsJavaScriptException();
   return false;
 }
@@ -86,7 +88,8 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
   object.Set("maps", Descriptors(env, loaded->Maps()));
   object.Set("programs", Descriptors(env, loaded->Programs()));
   auto owned = EnvOwned<BpfObject>::New(env, std::move(loaded));
-  object.Set("close", Napi::Function::New(env, [owned](const Napi::CallbackInfo&) { owned->Release(); }));
+  object.Set("close",
+             Napi::Function::New(env, [owned](const Napi::CallbackInfo&) { owned->Release(); }));
   return object;
 }
 
@@ -96,9 +99,12 @@ Napi::Value Pin(const Napi::CallbackInfo& info) {
   const std::string path = args.String(1);
   if (!args.ok() || bpf_obj_pin(fd, path.c_str()) == 0) return info.Env().Undefined();
   const int error = errno;
-  // What bpf(2) says for a path on another file system is EPERM, which sends people to capabilities.
-  const char* hint = error == EPERM ? "; is a bpf file system mounted there? `mount -t bpf bpf <directory>`" : "";
-  return ThrowErrno(info.Env(), error, "cannot pin descriptor " + std::to_string(fd) + " at " + path, hint);
+  // What bpf(2) says for a path on another file system is EPERM, which sends people to
+  // capabilities.
+  const char* hint =
+      error == EPERM ? "; is a bpf file system mounted there? `mount -t bpf bpf <directory>`" : "";
+  return ThrowErrno(info.Env(), error,
+                    "cannot pin descriptor " + std::to_string(fd) + " at " + path, hint);
 }
 
 Napi::Value GetPinned(const Napi::CallbackInfo& info) {

@@ -44,8 +44,9 @@ Napi::Value Consume(const Napi::CallbackInfo& info) {
   ring->buffer.reset(ring_buffer__new(fd, OnRecord, ring.get(), nullptr));
   const std::string what = "cannot read ring buffer descriptor " + std::to_string(fd);
   if (ring->buffer == nullptr) return ThrowErrno(env, errno, what);
-  const int error = PollWatch::Start(env, ring_buffer__epoll_fd(ring->buffer.get()),
-                                     [ring] { ring_buffer__consume(ring->buffer.get()); }, &ring->watch);
+  const int error = PollWatch::Start(
+      env, ring_buffer__epoll_fd(ring->buffer.get()),
+      [ring] { ring_buffer__consume(ring->buffer.get()); }, &ring->watch);
   if (error != 0) return ThrowErrno(env, -error, what);
   return WatchHandle(env, ring->watch);
 }

@@ -16,8 +16,8 @@
 namespace sluice {
 namespace {
 
-// A tracefs of our own that is mounted nowhere: containers and minimal hosts do not mount it, and mounting
-// it for everybody is not this function's business.
+// A tracefs of our own that is mounted nowhere: containers and minimal hosts do not mount it, and
+// mounting it for everybody is not this function's business.
 UniqueFd OpenDetachedTracefs() {
   UniqueFd context(static_cast<int>(syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC)));
   if (!context.valid()) return UniqueFd();
@@ -57,9 +57,10 @@ int AttachTracepoint(int prog_fd, const std::string& category, const std::string
   attributes.type = PERF_TYPE_TRACEPOINT;
   attributes.size = sizeof(attributes);
   attributes.config = static_cast<uint64_t>(id);
-  // One CPU is named, but programs of a tracepoint run on all: they hang on the tracepoint, not the event.
-  const UniqueFd event(static_cast<int>(
-      syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
+  // One CPU is named, but programs of a tracepoint run on all: they hang on the tracepoint, not the
+  // event.
+  const UniqueFd event(
+      static_cast<int>(syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
   if (!event.valid()) return -errno;
   const int link = bpf_link_create(prog_fd, event.get(), BPF_PERF_EVENT, nullptr);
   if (link < 0) return -errno;

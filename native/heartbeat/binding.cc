@@ -18,19 +18,21 @@ Napi::Value Start(const Napi::CallbackInfo& info) {
   const int period_ms = args.Int(2);
   if (!args.ok()) return env.Undefined();
   if (generation < 0 || generation >= SLUICE_GENERATIONS || period_ms <= 0) {
-    return ThrowErrno(env, EINVAL, "cannot start the heartbeat of generation " +
-                                       std::to_string(generation) + " every " +
-                                       std::to_string(period_ms) + " ms");
+    return ThrowErrno(env, EINVAL,
+                      "cannot start the heartbeat of generation " + std::to_string(generation) +
+                          " every " + std::to_string(period_ms) + " ms");
   }
   int error = 0;
   auto heartbeat = Heartbeat::Start(fd, static_cast<unsigned>(generation),
                                     std::chrono::milliseconds(period_ms), &error);
   if (heartbeat == nullptr) {
-    return ThrowErrno(env, error, "cannot start the heartbeat on map descriptor " + std::to_string(fd));
+    return ThrowErrno(env, error,
+                      "cannot start the heartbeat on map descriptor " + std::to_string(fd));
   }
   auto owned = EnvOwned<Heartbeat>::New(env, std::move(heartbeat));
   Napi::Object object = Napi::Object::New(env);
-  object.Set("stop", Napi::Function::New(env, [owned](const Napi::CallbackInfo&) { owned->Release(); }));
+  object.Set("stop",
+             Napi::Function::New(env, [owned](const Napi::CallbackInfo&) { owned->Release(); }));
   return object;
 }
 

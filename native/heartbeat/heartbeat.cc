@@ -52,9 +52,12 @@ std::unique_ptr<Heartbeat> Heartbeat::Start(int generations_fd, unsigned generat
   return heartbeat;
 }
 
-Heartbeat::Heartbeat(void* memory, size_t size, unsigned generation, std::chrono::milliseconds period)
-    : memory_(memory), size_(size),
-      beat_(reinterpret_cast<uint64_t*>(&static_cast<sluice_generations*>(memory)->beat_ns[generation])),
+Heartbeat::Heartbeat(void* memory, size_t size, unsigned generation,
+                     std::chrono::milliseconds period)
+    : memory_(memory),
+      size_(size),
+      beat_(reinterpret_cast<uint64_t*>(
+          &static_cast<sluice_generations*>(memory)->beat_ns[generation])),
       period_(period) {}
 
 Heartbeat::~Heartbeat() {

@@ -1,5 +1,5 @@
-// The proxy's beat: a thread of its own that writes the time into the generations map, so that a busy or
-// stopped event loop is not taken for a dead proxy.
+// The proxy's beat: a thread of its own that writes the time into the generations map, so that a
+// busy or stopped event loop is not taken for a dead proxy.
 #pragma once
 
 #include <pthread.h>
@@ -15,8 +15,8 @@ namespace sluice {
 
 class Heartbeat {
  public:
-  // Maps the generations map (bpf/abi.h) and beats for `generation` at once and then every `period`.
-  // Nullptr and errno in *error.
+  // Maps the generations map (bpf/abi.h) and beats for `generation` at once and then every
+  // `period`. Nullptr and errno in *error.
   static std::unique_ptr<Heartbeat> Start(int generations_fd, unsigned generation,
                                           std::chrono::milliseconds period, int* error);
 

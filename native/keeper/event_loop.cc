@@ -9,7 +9,9 @@ namespace {
 
 constexpr int kEventsPerRound = 64;
 
-uint64_t Pack(int fd, uint32_t serial) { return uint64_t{serial} << 32 | static_cast<uint32_t>(fd); }
+uint64_t Pack(int fd, uint32_t serial) {
+  return uint64_t{serial} << 32 | static_cast<uint32_t>(fd);
+}
 
 }  // namespace
 
@@ -39,7 +41,8 @@ bool EventLoop::Change(int fd, uint32_t events) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0;
 }
 
-// Always before close(2): other processes hold duplicates, so closing alone does not end the registration.
+// Always before close(2): other processes hold duplicates, so closing alone does not end the
+// registration.
 void EventLoop::Remove(int fd) {
   if (entries_.erase(fd) > 0) epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }

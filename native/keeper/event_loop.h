@@ -10,8 +10,8 @@
 
 namespace sluice {
 
-// Level-triggered epoll with a function for each descriptor. A handler may remove any descriptor, its own
-// too, and close it: events of the same round for a removed one are dropped.
+// Level-triggered epoll with a function for each descriptor. A handler may remove any descriptor,
+// its own too, and close it: events of the same round for a removed one are dropped.
 class EventLoop {
  public:
   using Handler = std::function<void(uint32_t events)>;

@@ -17,17 +17,17 @@ enum class ForwardState {
 };
 
 struct Forward {
-  int source = -1;                // borrowed
-  int target = -1;                // borrowed
-  uint64_t receiver_cookie = 0;   // the app's socket behind the target
+  int source = -1;               // borrowed
+  int target = -1;               // borrowed
+  uint64_t receiver_cookie = 0;  // the app's socket behind the target
   int slot = -1;
-  std::vector<uint8_t> held;      // read, not yet sent
+  std::vector<uint8_t> held;  // read, not yet sent
   bool source_ended = false;
   ForwardState state = ForwardState::kReading;
 };
 
-// Moves what can be moved now, a bounded amount, so that one connection does not hold up the others; the
-// new state is also in forward.state. Adds to *forwarded.
+// Moves what can be moved now, a bounded amount, so that one connection does not hold up the
+// others; the new state is also in forward.state. Adds to *forwarded.
 ForwardState Step(Forward& forward, KernelMaps& maps, uint64_t limit_bytes, uint64_t* forwarded);
 
 }  // namespace sluice

@@ -20,7 +20,8 @@ namespace {
 
 constexpr int kLimitedRetryMs = 5;
 
-// The process at the other end, as a descriptor that tells when it is gone. Invalid where it can not be seen.
+// The process at the other end, as a descriptor that tells when it is gone. Invalid where it can
+// not be seen.
 UniqueFd PeerProcess(int fd) {
   int pidfd = -1;
   socklen_t size = sizeof(pidfd);
@@ -44,7 +45,9 @@ uint32_t StateFlags(const Pairs::Pair& pair) {
 }  // namespace
 
 Keeper::Keeper(const KeeperOptions& options, KernelMaps& maps)
-    : options_(options), maps_(maps), pods_(loop_, counters_),
+    : options_(options),
+      maps_(maps),
+      pods_(loop_, counters_),
       pairs_(loop_, maps, counters_, options.pair_limit_bytes) {
   // A proxy that starts with us has as long as one that died.
   last_beat_ns_ = MonotonicNs();
@@ -93,7 +96,8 @@ void Keeper::OnAcceptable() {
   if (sessions_.size() >= kMaxSessions) return;
   UniqueFd process = PeerProcess(fd);
   sessions_.push_back(std::make_unique<Session>(
-      loop_, std::move(peer), [this](Session& session, Request& request) { OnRequest(session, request); },
+      loop_, std::move(peer),
+      [this](Session& session, Request& request) { OnRequest(session, request); },
       [this](Session& session) { OnClosed(session); }));
   sessions_.back()->process = std::move(process);
 }

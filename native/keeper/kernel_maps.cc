@@ -32,7 +32,8 @@ int ReadMapInfo(int fd, bpf_map_info* info) {
 }
 
 // Opens a pinned array of at least one `value_size` and maps all of it.
-int MapPinnedArray(const std::string& path, size_t value_size, SharedMemory* memory, uint32_t* entries) {
+int MapPinnedArray(const std::string& path, size_t value_size, SharedMemory* memory,
+                   uint32_t* entries) {
   UniqueFd fd;
   int error = OpenPinned(path, &fd);
   if (error != 0) return error;
@@ -105,8 +106,10 @@ uint64_t KernelMaps::LastBeatNs() const {
 }
 
 uint64_t* KernelMaps::BusyWord(int slot) const {
-  if (pair_control_.get() == nullptr || slot < 0 || static_cast<uint32_t>(slot) >= slots_) return nullptr;
-  return reinterpret_cast<uint64_t*>(&static_cast<sluice_pair_control*>(pair_control_.get())[slot].busy);
+  if (pair_control_.get() == nullptr || slot < 0 || static_cast<uint32_t>(slot) >= slots_)
+    return nullptr;
+  return reinterpret_cast<uint64_t*>(
+      &static_cast<sluice_pair_control*>(pair_control_.get())[slot].busy);
 }
 
 bool KernelMaps::Busy(int slot) const {

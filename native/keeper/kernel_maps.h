@@ -30,8 +30,8 @@ class SharedMemory {
 
 class KernelMaps {
  public:
-  // Pinned objects; an empty path leaves that part out: no generation is ever seen alive, no direction is
-  // ever busy, no queue is asked. 0 or -errno with *what naming the one that failed.
+  // Pinned objects; an empty path leaves that part out: no generation is ever seen alive, no
+  // direction is ever busy, no queue is asked. 0 or -errno with *what naming the one that failed.
   int Open(const std::string& generations, const std::string& pair_control,
            const std::string& query_queue, std::string* what);
   // The same from descriptors of memory, for tests; a negative one leaves the part out.
@@ -42,8 +42,8 @@ class KernelMaps {
 
   // Whether somebody may hold bytes of this direction. Slots outside the map are never busy.
   bool Busy(int slot) const;
-  // With a full barrier: what is read from a socket after SetBusy(true) can not be overtaken by the apps'
-  // own direct sends.
+  // With a full barrier: what is read from a socket after SetBusy(true) can not be overtaken by the
+  // apps' own direct sends.
   void SetBusy(int slot, bool busy);
 
   // Bytes that an app's socket holds unread; 0 when it can not be known.

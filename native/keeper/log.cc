@@ -27,15 +27,20 @@ std::string Begin(int level, std::string_view message) {
   clock_gettime(CLOCK_REALTIME, &now);
   const long long ms = static_cast<long long>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
   return "{\"level\":" + std::to_string(level) + ",\"time\":" + std::to_string(ms) +
-         ",\"pid\":" + std::to_string(getpid()) + ",\"name\":\"keeper\",\"msg\":\"" + Escaped(message) + "\"";
+         ",\"pid\":" + std::to_string(getpid()) + ",\"name\":\"keeper\",\"msg\":\"" +
+         Escaped(message) + "\"";
 }
 
-// One write: lines of several processes in one file do not mix. A reader that is gone is no reason to end.
-void Write(const std::string& line) { [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, line.data(), line.size()); }
+// One write: lines of several processes in one file do not mix. A reader that is gone is no reason
+// to end.
+void Write(const std::string& line) {
+  [[maybe_unused]] const ssize_t n = write(STDERR_FILENO, line.data(), line.size());
+}
 
 }  // namespace
 
-void Log(std::string_view message, std::initializer_list<std::pair<std::string_view, long long>> fields) {
+void Log(std::string_view message,
+         std::initializer_list<std::pair<std::string_view, long long>> fields) {
   std::string line = Begin(kInfo, message);
   for (const auto& [name, value] : fields) {
     line += ",\"" + std::string(name) + "\":" + std::to_string(value);

@@ -8,7 +8,8 @@
 namespace sluice {
 
 // Messages are constants and need no escaping.
-void Log(std::string_view message, std::initializer_list<std::pair<std::string_view, long long>> fields = {});
+void Log(std::string_view message,
+         std::initializer_list<std::pair<std::string_view, long long>> fields = {});
 
 // For errors: with the text of an errno and the file or object it is about.
 void LogError(std::string_view message, std::string_view subject, int error);

@@ -1,5 +1,5 @@
-// sluice-keeper: holds the listeners of enrolled pods and the legs of spliced connections over restarts of
-// the proxy. Started by the proxy (src/nodeproxy/keeper/start.ts), and outlives it.
+// sluice-keeper: holds the listeners of enrolled pods and the legs of spliced connections over
+// restarts of the proxy. Started by the proxy (src/nodeproxy/keeper/start.ts), and outlives it.
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -28,7 +28,8 @@ struct Options {
 };
 
 constexpr char kUsage[] =
-    "usage: sluice-keeper --socket PATH [--generations PIN] [--pair-control PIN] [--query-queue PIN]\n"
+    "usage: sluice-keeper --socket PATH [--generations PIN] [--pair-control PIN] [--query-queue "
+    "PIN]\n"
     "                     [--pair-limit-bytes N] [--give-up-after-ms N] [--replace]\n"
     "  --socket            where proxies find it (made with mode 0600)\n"
     "  --generations       pinned map of the proxies' beats; without it no proxy counts as alive\n"
@@ -70,8 +71,8 @@ bool ParseOptions(int argc, char** argv, Options* options) {
   return right && optind == argc && !options->keeper.socket_path.empty();
 }
 
-// Two that start at once: one serves, the other finds it serving. The lock is the directory's, so that no
-// file stays behind; released with the descriptor.
+// Two that start at once: one serves, the other finds it serving. The lock is the directory's, so
+// that no file stays behind; released with the descriptor.
 UniqueFd LockStart(const std::string& socket_path) {
   const size_t slash = socket_path.rfind('/');
   const std::string directory = slash == std::string::npos ? "." : socket_path.substr(0, slash + 1);
@@ -110,14 +111,12 @@ bool Begin(const Options& options, Keeper& keeper, int* status) {
   int error = 0;
   switch (TakeOver(options.keeper.socket_path, options.replace, keeper, &error)) {
     case TakeoverOutcome::kFailed:
-      LogError("cannot take over from the keeper that serves; it goes on", options.keeper.socket_path, error);
+      LogError("cannot take over from the keeper that serves; it goes on",
+               options.keeper.socket_path, error);
       return false;
-    case TakeoverOutcome::kServed:
-      *status = 0;
-      return false;
+    case TakeoverOutcome::kServed: *status = 0; return false;
     case TakeoverOutcome::kTaken:
-    case TakeoverOutcome::kNobody:
-      break;
+    case TakeoverOutcome::kNobody: break;
   }
   const int serving = keeper.Serve();
   if (serving == 0) return true;
@@ -128,7 +127,8 @@ bool Begin(const Options& options, Keeper& keeper, int* status) {
 int Run(const Options& options) {
   KernelMaps maps;
   std::string what;
-  const int opened = maps.Open(options.generations, options.pair_control, options.query_queue, &what);
+  const int opened =
+      maps.Open(options.generations, options.pair_control, options.query_queue, &what);
   if (opened != 0) {
     LogError("cannot open pinned object", what, -opened);
     return 1;

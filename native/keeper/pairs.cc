@@ -58,7 +58,8 @@ void Pairs::ForgetIfUnused(uint32_t number) {
   owners_.erase(found);
 }
 
-int Pairs::Insert(const KeeperPair& facts, uint32_t owner, UniqueFd client, UniqueFd server, Pair** out) {
+int Pairs::Insert(const KeeperPair& facts, uint32_t owner, UniqueFd client, UniqueFd server,
+                  Pair** out) {
   if (owners_.find(owner) == owners_.end()) return -EINVAL;
   if (SocketCookie(client.get()) != facts.client_leg_cookie ||
       SocketCookie(server.get()) != facts.server_leg_cookie || facts.client_leg_cookie == 0) {
@@ -71,10 +72,20 @@ int Pairs::Insert(const KeeperPair& facts, uint32_t owner, UniqueFd client, Uniq
   pair->facts.owner = owner;
   pair->client = std::move(client);
   pair->server = std::move(server);
-  pair->to_server = {pair->client.get(), pair->server.get(), facts.server_app_cookie, facts.slot_to_server,
-                     {}, false, ForwardState::kReading};
-  pair->to_client = {pair->server.get(), pair->client.get(), facts.client_app_cookie, facts.slot_to_client,
-                     {}, false, ForwardState::kReading};
+  pair->to_server = {pair->client.get(),
+                     pair->server.get(),
+                     facts.server_app_cookie,
+                     facts.slot_to_server,
+                     {},
+                     false,
+                     ForwardState::kReading};
+  pair->to_client = {pair->server.get(),
+                     pair->client.get(),
+                     facts.client_app_cookie,
+                     facts.slot_to_client,
+                     {},
+                     false,
+                     ForwardState::kReading};
   owners_[owner].pairs++;
   counters_[kStatPairs]++;
   *out = pair.get();
@@ -135,7 +146,8 @@ void Pairs::OnOwnerGone(uint32_t number) {
 }
 
 void Pairs::Adopt(Pair& pair) {
-  // A proxy that died between read and forwarding took those bytes with it; going on would be silent loss.
+  // A proxy that died between read and forwarding took those bytes with it; going on would be
+  // silent loss.
   if (maps_.Busy(pair.facts.slot_to_server) || maps_.Busy(pair.facts.slot_to_client)) {
     counters_[kStatAdoptionsRefused]++;
     Reset(pair);
@@ -155,7 +167,8 @@ void Pairs::OnLeg(uint64_t client_leg_cookie, int fd, uint32_t events) {
   if (found == pairs_.end()) return;
   Pair& pair = *found->second;
   const Forward& to_here = fd == pair.client.get() ? pair.to_client : pair.to_server;
-  // Hung up although we have not ended it: a reset, perhaps with its errno already taken by somebody.
+  // Hung up although we have not ended it: a reset, perhaps with its errno already taken by
+  // somebody.
   const bool broken = (events & EPOLLERR) != 0 ||
                       ((events & EPOLLHUP) != 0 && to_here.state != ForwardState::kFinished);
   if (broken) {

@@ -1,6 +1,6 @@
-// Spliced connections: their apps' sockets speak to each other in the kernel, and the proxy's two legs must
-// stay open until both have ended. The keeper holds duplicates, and when the proxy that owned a pair is gone
-// it forwards what still comes by the legs.
+// Spliced connections: their apps' sockets speak to each other in the kernel, and the proxy's two
+// legs must stay open until both have ended. The keeper holds duplicates, and when the proxy that
+// owned a pair is gone it forwards what still comes by the legs.
 #pragma once
 
 #include <memory>
@@ -21,14 +21,15 @@ class Pairs {
       : loop_(loop), maps_(maps), counters_(counters), limit_bytes_(limit_bytes) {}
   ~Pairs();
 
-  // A process that owns pairs: when its pidfd says that it is gone, they are adopted. Its number here.
-  // The process, not its connection: one that lives reads from the legs itself, whatever became of that.
+  // A process that owns pairs: when its pidfd says that it is gone, they are adopted. Its number
+  // here. The process, not its connection: one that lives reads from the legs itself, whatever
+  // became of that.
   uint32_t AddOwner(UniqueFd pidfd);
   // The session is over: the owner is forgotten once it has no pairs.
   void ReleaseOwner(uint32_t owner);
 
-  // 0, -ENOSPC, or -ESTALE when a descriptor is not the socket that its cookie says. A pair of the same
-  // name is replaced.
+  // 0, -ENOSPC, or -ESTALE when a descriptor is not the socket that its cookie says. A pair of the
+  // same name is replaced.
   int Put(const KeeperPair& pair, uint32_t owner, UniqueFd client, UniqueFd server);
   int Drop(uint64_t client_leg_cookie);
 
@@ -38,7 +39,8 @@ class Pairs {
   // For takeover: stops all forwarding, or goes on with it.
   void Pause();
   void Resume();
-  // A pair that another keeper forwarded or watched, with what it held; nothing is moved before Resume().
+  // A pair that another keeper forwarded or watched, with what it held; nothing is moved before
+  // Resume().
   int PutTaken(const KeeperPair& pair, uint32_t owner, UniqueFd client, UniqueFd server,
                std::vector<uint8_t> to_server, std::vector<uint8_t> to_client);
 

@@ -74,7 +74,8 @@ void Pods::SetResetting(bool resetting) {
 void Pods::Watch(const Pod& pod) {
   for (const UniqueFd& fd : pod.fds) {
     const int listener = fd.get();
-    if (IsListener(listener)) loop_.Add(listener, EPOLLIN, [this, listener](uint32_t) { ResetWaiting(listener); });
+    if (IsListener(listener))
+      loop_.Add(listener, EPOLLIN, [this, listener](uint32_t) { ResetWaiting(listener); });
   }
 }
 

@@ -1,9 +1,10 @@
-// What the proxy and the keeper say to each other over a SOCK_SEQPACKET Unix socket: one message a packet,
-// host byte order (both are on one machine). src/nodeproxy/keeper/protocol.ts is the other half; a test
-// compares the two files number by number.
+// What the proxy and the keeper say to each other over a SOCK_SEQPACKET Unix socket: one message a
+// packet, host byte order (both are on one machine). src/nodeproxy/keeper/protocol.ts is the other
+// half; a test compares the two files number by number.
 //
-// Every message starts with a KeeperHeader. A request carries a number of the sender's choice and is answered
-// by one message of the same type and number with a status: 0 or -errno. HELLO comes first on a connection.
+// Every message starts with a KeeperHeader. A request carries a number of the sender's choice and
+// is answered by one message of the same type and number with a status: 0 or -errno. HELLO comes
+// first on a connection.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,7 @@ namespace sluice {
 
 constexpr int kKeeperMagic = 0x314b4c53;  // "SLK1"
 constexpr int kKeeperProtocol = 1;        // another number is refused with -EPROTONOSUPPORT
-constexpr int kKeeperVersion = 1;         // of the program: a newer one takes over from an older one
+constexpr int kKeeperVersion = 1;  // of the program: a newer one takes over from an older one
 
 // Bounds. A message beyond them is answered with -EMSGSIZE, a count beyond them with -ENOSPC.
 constexpr int kMaxMessageBytes = 80 * 1024;
@@ -27,29 +28,31 @@ constexpr int kMaxSessions = 32;
 constexpr int kMaxHeldBytes = 32 * 1024;  // read but not yet forwarded, per direction
 
 enum KeeperMessage : int {
-  // KeeperHello -> KeeperHelloReply. The sender's process owns the pairs it puts: they are adopted when it
-  // is gone.
+  // KeeperHello -> KeeperHelloReply. The sender's process owns the pairs it puts: they are adopted
+  // when it is gone.
   kMessageHello = 1,
   // KeeperPod, then uid, alive path, facts; with the listeners' descriptors. Replaces that pod's.
-  // Facts are the proxy's own and come back as they are. When the alive path (the pod's cgroup) no longer
-  // exists the pod is dropped, whether a proxy lives or not; empty: never.
+  // Facts are the proxy's own and come back as they are. When the alive path (the pod's cgroup) no
+  // longer exists the pod is dropped, whether a proxy lives or not; empty: never.
   kMessagePutListeners = 2,
   // KeeperPod, then uid. -ENOENT: there was none.
   kMessageDropPod = 3,
-  // -> one POD message for each pod (KeeperPod, uid, alive path, facts, descriptors), then the answer with
-  // their count as u32.
+  // -> one POD message for each pod (KeeperPod, uid, alive path, facts, descriptors), then the
+  // answer with their count as u32.
   kMessageList = 4,
   kMessagePod = 5,
-  // KeeperPair; with the client's leg and the server's leg. -ESTALE: a descriptor is not the socket that
-  // its cookie says; -EOPNOTSUPP: the sender's process can not be watched (another pid namespace).
+  // KeeperPair; with the client's leg and the server's leg. -ESTALE: a descriptor is not the socket
+  // that its cookie says; -EOPNOTSUPP: the sender's process can not be watched (another pid
+  // namespace).
   kMessagePutPair = 6,
-  // client leg's cookie u64. -ENOENT: there was none. The keeper's descriptors are closed and nothing else:
-  // the caller decides on FIN or reset.
+  // client leg's cookie u64. -ENOENT: there was none. The keeper's descriptors are closed and
+  // nothing else: the caller decides on FIN or reset.
   kMessageDropPair = 7,
   // -> kStatCount numbers, u64 each, in the order of KeeperStat.
   kMessageStats = 8,
-  // From a newer keeper, body its version as u32: -> PODs, OWNERs, PAIRs, then the answer with their count as u32. The older one then
-  // forwards nothing until it hears TAKEOVER_DONE, and exits, or the connection breaks, and it goes on.
+  // From a newer keeper, body its version as u32: -> PODs, OWNERs, PAIRs, then the answer with
+  // their count as u32. The older one then forwards nothing until it hears TAKEOVER_DONE, and
+  // exits, or the connection breaks, and it goes on.
   kMessageTakeover = 9,
   kMessageOwner = 10,  // owner u32; with a descriptor of the process
   kMessagePair = 11,   // KeeperPair, held bytes to server, held bytes to client; with both legs
@@ -59,9 +62,9 @@ enum KeeperMessage : int {
 };
 
 enum KeeperPairFlags : int {
-  kPairAdopted = 1,         // only between keepers: its proxy is gone
-  kPairServerFinSent = 2,   // the server's leg was shut down for writing
-  kPairClientFinSent = 4,   // the client's leg was
+  kPairAdopted = 1,        // only between keepers: its proxy is gone
+  kPairServerFinSent = 2,  // the server's leg was shut down for writing
+  kPairClientFinSent = 4,  // the client's leg was
 };
 
 // Slots of pairs that have no entry in pair_control.
@@ -103,11 +106,11 @@ struct KeeperPair {
   uint64_t server_leg_cookie;
   uint64_t client_app_cookie;  // 0: unknown, then its queue is not asked before sending to it
   uint64_t server_app_cookie;
-  int32_t slot_to_server;      // in pair_control; kNoSlot: none
+  int32_t slot_to_server;  // in pair_control; kNoSlot: none
   int32_t slot_to_client;
-  uint32_t flags;              // KeeperPairFlags
-  uint32_t owner;              // between keepers
-  uint32_t held_to_server;     // between keepers: bytes that follow
+  uint32_t flags;           // KeeperPairFlags
+  uint32_t owner;           // between keepers
+  uint32_t held_to_server;  // between keepers: bytes that follow
   uint32_t held_to_client;
 };
 static_assert(sizeof(KeeperPair) == 56);
@@ -116,14 +119,14 @@ enum KeeperStat : int {
   kStatPods = 0,
   kStatListeners = 1,
   kStatPairs = 2,
-  kStatAdoptedPairs = 3,       // being forwarded now
-  kStatAdoptions = 4,          // since the start, as all below
-  kStatAdoptionsRefused = 5,   // reset: the dead proxy may have held bytes
+  kStatAdoptedPairs = 3,      // being forwarded now
+  kStatAdoptions = 4,         // since the start, as all below
+  kStatAdoptionsRefused = 5,  // reset: the dead proxy may have held bytes
   kStatForwardedBytes = 6,
-  kStatWaitingReset = 7,       // connections reset because no proxy came back in time
-  kStatPodsVanished = 8,       // dropped because their alive path was gone
+  kStatWaitingReset = 7,  // connections reset because no proxy came back in time
+  kStatPodsVanished = 8,  // dropped because their alive path was gone
   kStatMessagesRefused = 9,
-  kStatPeersRefused = 10,      // connections of another user
+  kStatPeersRefused = 10,  // connections of another user
   kStatTakeovers = 11,
   kStatCount = 12,
 };

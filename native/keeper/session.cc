@@ -17,7 +17,10 @@ constexpr size_t kMaxQueued = kMaxPods + kMaxPairs * 2 + 64;
 
 Session::Session(EventLoop& loop, UniqueFd fd, std::function<void(Session&, Request&)> on_request,
                  std::function<void(Session&)> on_closed)
-    : loop_(loop), fd_(std::move(fd)), on_request_(std::move(on_request)), on_closed_(std::move(on_closed)) {
+    : loop_(loop),
+      fd_(std::move(fd)),
+      on_request_(std::move(on_request)),
+      on_closed_(std::move(on_closed)) {
   loop_.Add(fd_.get(), EPOLLIN, [this](uint32_t events) { OnEvents(events); });
 }
 
@@ -63,13 +66,15 @@ bool Session::ReadOne() {
   return true;
 }
 
-void Session::Send(KeeperMessage type, uint32_t request, int status, const std::vector<uint8_t>& body,
-                   std::vector<int> fds, std::shared_ptr<const Pod> pod) {
+void Session::Send(KeeperMessage type, uint32_t request, int status,
+                   const std::vector<uint8_t>& body, std::vector<int> fds,
+                   std::shared_ptr<const Pod> pod) {
   if (queue_.size() >= kMaxQueued) {
     broken_ = true;
     return;
   }
-  const KeeperHeader header = {kKeeperMagic, kKeeperProtocol, static_cast<uint16_t>(type), request, status};
+  const KeeperHeader header = {kKeeperMagic, kKeeperProtocol, static_cast<uint16_t>(type), request,
+                               status};
   Outgoing outgoing;
   Append(outgoing.bytes, header);
   AppendBytes(outgoing.bytes, body.data(), body.size());
@@ -96,7 +101,8 @@ bool Session::Flush() {
 }
 
 void Session::ForgetPod(const std::string& uid) {
-  std::erase_if(queue_, [&](const Outgoing& outgoing) { return outgoing.pod && outgoing.pod->uid == uid; });
+  std::erase_if(queue_,
+                [&](const Outgoing& outgoing) { return outgoing.pod && outgoing.pod->uid == uid; });
 }
 
 }  // namespace sluice

@@ -26,15 +26,16 @@ struct Request {
 
 class Session {
  public:
-  // `on_request` for every message whose header is right; `on_closed` once, and it destroys the session.
+  // `on_request` for every message whose header is right; `on_closed` once, and it destroys the
+  // session.
   Session(EventLoop& loop, UniqueFd fd, std::function<void(Session&, Request&)> on_request,
           std::function<void(Session&)> on_closed);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Queued when the other side does not read; one that reads nothing for long is closed. The descriptors
-  // stay the caller's and must live until they are sent; `pod` keeps those of a pod.
+  // Queued when the other side does not read; one that reads nothing for long is closed. The
+  // descriptors stay the caller's and must live until they are sent; `pod` keeps those of a pod.
   void Send(KeeperMessage type, uint32_t request, int status, const std::vector<uint8_t>& body,
             std::vector<int> fds = {}, std::shared_ptr<const Pod> pod = nullptr);
   // Takes back what is queued of a pod that was dropped: its listeners must be closed in time.

@@ -27,13 +27,15 @@ class Predecessor {
     return sent < 0 ? static_cast<int>(sent) : 0;
   }
 
-  // The next message; its body lives until the next call. 0, or -errno: -ECONNRESET when it has closed.
+  // The next message; its body lives until the next call. 0, or -errno: -ECONNRESET when it has
+  // closed.
   int Receive(Request* request) {
     pollfd wait = {fd_.get(), POLLIN, 0};
     const int ready = poll(&wait, 1, kStepTimeoutMs);
     if (ready <= 0) return ready == 0 ? -ETIMEDOUT : -errno;
     ReceivedMessage message;
-    const int error = ReceiveMessage(fd_.get(), buffer_.data(), buffer_.size(), kMaxPodFds, &message);
+    const int error =
+        ReceiveMessage(fd_.get(), buffer_.data(), buffer_.size(), kMaxPodFds, &message);
     if (error != 0) return error;
     if (message.size == 0) return -ECONNRESET;
     if (message.size < sizeof(KeeperHeader)) return -EPROTO;
@@ -63,7 +65,8 @@ int TakePair(Request& request, const Owners& owners, Keeper& keeper) {
   held += facts.held_to_server;
   std::vector<uint8_t> to_client(held, held + facts.held_to_client);
   return keeper.pairs().PutTaken(facts, owners.at(facts.owner), std::move(request.fds[0]),
-                                 std::move(request.fds[1]), std::move(to_server), std::move(to_client));
+                                 std::move(request.fds[1]), std::move(to_server),
+                                 std::move(to_client));
 }
 
 int TakeOne(Request& request, Owners& owners, Keeper& keeper) {

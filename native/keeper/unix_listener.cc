@@ -14,7 +14,8 @@ namespace sluice {
 // Only what is still ours: a newer keeper may have taken the path.
 UnixListener::~UnixListener() {
   struct stat now = {};
-  if (fd_.valid() && stat(path_.c_str(), &now) == 0 && now.st_dev == device_ && now.st_ino == inode_) {
+  if (fd_.valid() && stat(path_.c_str(), &now) == 0 && now.st_dev == device_ &&
+      now.st_ino == inode_) {
     unlink(path_.c_str());
   }
 }

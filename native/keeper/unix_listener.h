@@ -13,11 +13,12 @@ class UnixListener {
  public:
   ~UnixListener();
 
-  // Listens under another name with mode 0600 and then takes the path in one rename: whoever connects meets
-  // the old keeper or this one, never nobody. 0 or -errno.
+  // Listens under another name with mode 0600 and then takes the path in one rename: whoever
+  // connects meets the old keeper or this one, never nobody. 0 or -errno.
   int Listen(const std::string& path);
 
-  // A connected peer of our own user (or root), non-blocking; -EAGAIN, -EPERM for another user, or -errno.
+  // A connected peer of our own user (or root), non-blocking; -EAGAIN, -EPERM for another user, or
+  // -errno.
   int Accept();
   int fd() const { return fd_.get(); }
 

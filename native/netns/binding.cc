@@ -15,8 +15,9 @@
 namespace sluice {
 namespace {
 
-// One call that is under way: made on JavaScript's thread, filled on the namespace thread, and settled on
-// JavaScript's thread again. What it still owns when the environment ends is closed with it.
+// One call that is under way: made on JavaScript's thread, filled on the namespace thread, and
+// settled on JavaScript's thread again. What it still owns when the environment ends is closed with
+// it.
 struct Call {
   Napi::Promise::Deferred deferred;
   Napi::ThreadSafeFunction done;
@@ -164,12 +165,14 @@ void RegisterNetns(Napi::Env env, Napi::Object exports) {
   // One thread for each environment, which ends when the functions are collected.
   auto calls = std::make_shared<NetnsCalls>();
   exports.Set("netnsOpen", Napi::Function::New(env, Open, "netnsOpen"));
-  exports.Set("netnsListen", Napi::Function::New(
-                                 env, [calls](const Napi::CallbackInfo& info) { return Listen(info, *calls); },
-                                 "netnsListen"));
-  exports.Set("netnsInspect", Napi::Function::New(
-                                  env, [calls](const Napi::CallbackInfo& info) { return Inspect(info, *calls); },
-                                  "netnsInspect"));
+  exports.Set("netnsListen",
+              Napi::Function::New(
+                  env, [calls](const Napi::CallbackInfo& info) { return Listen(info, *calls); },
+                  "netnsListen"));
+  exports.Set("netnsInspect",
+              Napi::Function::New(
+                  env, [calls](const Napi::CallbackInfo& info) { return Inspect(info, *calls); },
+                  "netnsInspect"));
 }
 
 }  // namespace sluice

@@ -53,7 +53,8 @@ int ReadLocalPortRange(NetnsFacts* facts) {
   if (!file.valid()) return -errno;
   char text[64] = {};
   if (read(file.get(), text, sizeof(text) - 1) <= 0) return -EIO;
-  return sscanf(text, "%d %d", &facts->local_port_first, &facts->local_port_last) == 2 ? 0 : -EINVAL;
+  return sscanf(text, "%d %d", &facts->local_port_first, &facts->local_port_last) == 2 ? 0
+                                                                                       : -EINVAL;
 }
 
 int BindLoopback(int fd, int family) {
@@ -78,7 +79,8 @@ int InspectHere(NetnsFacts* facts, std::string* step) {
   const UniqueFd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return -errno;
   socklen_t size = sizeof(facts->cookie);
-  if (getsockopt(probe.get(), SOL_SOCKET, SO_NETNS_COOKIE, &facts->cookie, &size) != 0) return -errno;
+  if (getsockopt(probe.get(), SOL_SOCKET, SO_NETNS_COOKIE, &facts->cookie, &size) != 0)
+    return -errno;
   *step = "list its addresses";
   const int addresses = ReadAddresses(&facts->addresses);
   if (addresses != 0) return addresses;
@@ -90,7 +92,8 @@ int ListenHere(int family, int backlog, std::string* step) {
   *step = family == AF_INET ? "open an IPv4 socket" : "open an IPv6 socket";
   UniqueFd fd(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd.valid()) return -errno;
-  *step = family == AF_INET ? "bind to 127.0.0.1 (is lo up?)" : "bind to ::1 (is lo up, and IPv6 on?)";
+  *step =
+      family == AF_INET ? "bind to 127.0.0.1 (is lo up?)" : "bind to ::1 (is lo up, and IPv6 on?)";
   const int bound = BindLoopback(fd.get(), family);
   if (bound != 0) return bound;
   *step = "listen";

@@ -1,5 +1,5 @@
-// What is done inside a namespace for the agent, without any of Node's types. To be called on a thread that
-// is inside it.
+// What is done inside a namespace for the agent, without any of Node's types. To be called on a
+// thread that is inside it.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ struct NetnsFacts {
 // 0 or -errno, with *step naming the call that failed.
 int InspectHere(NetnsFacts* facts, std::string* step);
 
-// A plain TCP listener on the loopback address and a port of the kernel's choice: its descriptor, or -errno.
+// A plain TCP listener on the loopback address and a port of the kernel's choice: its descriptor,
+// or -errno.
 int ListenHere(int family, int backlog, std::string* step);
 
 }  // namespace sluice

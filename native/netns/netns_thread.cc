@@ -8,7 +8,8 @@
 
 namespace sluice {
 
-std::unique_ptr<NetnsThread> NetnsThread::Create(Task tick, std::chrono::milliseconds period, int* error) {
+std::unique_ptr<NetnsThread> NetnsThread::Create(Task tick, std::chrono::milliseconds period,
+                                                 int* error) {
   UniqueFd home(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!home.valid()) {
     *error = errno;

@@ -28,9 +28,9 @@ constexpr uint32_t kSmallestTarget[kSocketFamilies] = {1, 0};
 struct Shelf {
   std::vector<UniqueFd> ready;
   uint32_t target = 0;
-  uint32_t takes = 0;           // since the last tick
+  uint32_t takes = 0;  // since the last tick
   bool refill_asked = false;
-  bool starved = false;         // somebody waits for a notice
+  bool starved = false;  // somebody waits for a notice
 };
 
 struct Namespace {
@@ -49,7 +49,8 @@ UniqueFd MakeSocket(SocketFamily family) {
   if (!fd.valid()) return fd;
   const int on = 1;
   bool set = setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
-  // The port is chosen at connect(2), per destination: a bind that chose it would end at 28,000 legs.
+  // The port is chosen at connect(2), per destination: a bind that chose it would end at 28,000
+  // legs.
   set = set && setsockopt(fd.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) == 0;
   if (domain == AF_INET6) {
     set = set && setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
@@ -100,7 +101,8 @@ std::unique_ptr<SocketPool::Impl> SocketPool::Impl::Create(int* error) {
     *error = errno;
     return nullptr;
   }
-  impl->thread_ = NetnsThread::Create([pool = impl.get()] { pool->Shrink(); }, kShrinkPeriod, error);
+  impl->thread_ =
+      NetnsThread::Create([pool = impl.get()] { pool->Shrink(); }, kShrinkPeriod, error);
   if (impl->thread_ == nullptr) return nullptr;
   return impl;
 }
@@ -131,7 +133,8 @@ void SocketPool::Impl::Remove(uint32_t number) {
     const std::lock_guard lock(ns->mutex);
     ns->removed = true;
   }
-  // Closing is the filling thread's work; the last reference, and the descriptor with it, goes there too.
+  // Closing is the filling thread's work; the last reference, and the descriptor with it, goes
+  // there too.
   thread_->Post([this, ns = std::move(ns)] {
     std::erase(filled_, ns);
     for (Shelf& shelf : ns->shelves) {

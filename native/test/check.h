@@ -36,31 +36,30 @@ inline int RunTests(int argc, char** argv) {
 
 }  // namespace sluice::test
 
-#define TEST(name)                                                                   \
-  static void name();                                                                \
-  static const ::sluice::test::Registration registered_##name(#name, name);          \
+#define TEST(name)                                                          \
+  static void name();                                                       \
+  static const ::sluice::test::Registration registered_##name(#name, name); \
   static void name()
 
 #define TEST_MAIN() \
   int main(int argc, char** argv) { return ::sluice::test::RunTests(argc, argv); }
 
 // Ends the program at the first failure: what follows would only fail because of it.
-#define CHECK(condition)                                                             \
-  do {                                                                               \
-    if (!(condition)) {                                                              \
-      fprintf(stderr, "%s:%d: CHECK(%s) failed\n", __FILE__, __LINE__, #condition);  \
-      exit(1);                                                                       \
-    }                                                                                \
+#define CHECK(condition)                                                            \
+  do {                                                                              \
+    if (!(condition)) {                                                             \
+      fprintf(stderr, "%s:%d: CHECK(%s) failed\n", __FILE__, __LINE__, #condition); \
+      exit(1);                                                                      \
+    }                                                                               \
   } while (false)
 
-#define CHECK_EQ(actual, expected)                                                   \
-  do {                                                                               \
-    const auto actual_value = (actual);                                              \
-    const auto expected_value = (expected);                                          \
-    if (!(actual_value == expected_value)) {                                         \
-      fprintf(stderr, "%s:%d: %s is %lld, expected %lld\n", __FILE__, __LINE__,      \
-              #actual, static_cast<long long>(actual_value),                         \
-              static_cast<long long>(expected_value));                               \
-      exit(1);                                                                       \
-    }                                                                                \
+#define CHECK_EQ(actual, expected)                                                           \
+  do {                                                                                       \
+    const auto actual_value = (actual);                                                      \
+    const auto expected_value = (expected);                                                  \
+    if (!(actual_value == expected_value)) {                                                 \
+      fprintf(stderr, "%s:%d: %s is %lld, expected %lld\n", __FILE__, __LINE__, #actual,     \
+              static_cast<long long>(actual_value), static_cast<long long>(expected_value)); \
+      exit(1);                                                                               \
+    }                                                                                        \
   } while (false)

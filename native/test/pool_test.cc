@@ -134,8 +134,10 @@ TEST(empty_pool_gives_one_notice_then_sockets) {
   std::vector<UniqueFd> taken;
   while (starved == 0) {
     const int fd = pool->Take(3, SocketFamily::kIpv6);  // nothing is made for IPv6 until asked
-    if (fd >= 0) taken.emplace_back(fd);
-    else starved = fd;
+    if (fd >= 0)
+      taken.emplace_back(fd);
+    else
+      starved = fd;
   }
   CHECK_EQ(starved, -EAGAIN);
   const auto notices = WaitForNotices(*pool);
@@ -161,7 +163,8 @@ TEST(errors_are_reported_and_the_pool_recovers) {
   // The thread is home again and serves others.
   const UniqueFd netns = NewNamespace();
   CHECK_EQ(pool->AddNamespace(2, netns.get(), 4), 0);
-  CHECK_EQ(NetnsCookie(TakeOne(*pool, 2, SocketFamily::kIpv4).get()), CookieOfNamespace(netns.get()));
+  CHECK_EQ(NetnsCookie(TakeOne(*pool, 2, SocketFamily::kIpv4).get()),
+           CookieOfNamespace(netns.get()));
 }
 
 TEST(a_hundred_thousand_sockets_from_one_pool) {

@@ -44,7 +44,8 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
       ReceiveMessage(fd, bytes.data(), bytes.size(), static_cast<size_t>(max_fds), &message);
   if (result == -EAGAIN) return env.Undefined();
   if (result != 0) {
-    return ThrowErrno(env, -result, "cannot receive from Unix socket descriptor " + std::to_string(fd));
+    return ThrowErrno(env, -result,
+                      "cannot receive from Unix socket descriptor " + std::to_string(fd));
   }
   Napi::Uint8Array copy = Napi::Uint8Array::New(env, message.size);
   if (message.size > 0) memcpy(copy.Data(), bytes.data(), message.size);

@@ -51,7 +51,8 @@ int ReceiveMessage(int fd, uint8_t* bytes, size_t capacity, size_t max_fds, Rece
   if (size < 0) return -errno;
   out->size = static_cast<size_t>(size);
   out->fds.clear();
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (size_t i = 0; i < count; i++) {

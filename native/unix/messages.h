@@ -24,8 +24,8 @@ struct ReceivedMessage {
   std::vector<UniqueFd> fds;
 };
 
-// 0 or -errno: -EAGAIN when nothing waits, -EMSGSIZE when message or descriptors did not fit: what did come
-// of the bytes is there, the descriptors are closed.
+// 0 or -errno: -EAGAIN when nothing waits, -EMSGSIZE when message or descriptors did not fit: what
+// did come of the bytes is there, the descriptors are closed.
 int ReceiveMessage(int fd, uint8_t* bytes, size_t capacity, size_t max_fds, ReceivedMessage* out);
 
 }  // namespace sluice

@@ -2,16 +2,17 @@ import { createRequire } from 'node:module'
 import type { NativeSockets } from './native-sockets.ts'
 
 /**
- * What the addon (native/addon.cc) offers, typed. Mechanism only: no policy behind any of these. Every
- * function throws an Error whose message names the operation, the subject and the errno text, with `code`
- * (for example 'ENOENT') and `errno`; those that may fail for reasons the caller decides on return a
- * negative errno instead and say so here. File descriptors are plain numbers and belong to the caller.
+ * What the addon (native/addon.cc) offers, typed. Mechanism only: no policy behind any of these.
+ * Every function throws an Error whose message names the operation, the subject and the errno text,
+ * with `code` (for example 'ENOENT') and `errno`; those that may fail for reasons the caller
+ * decides on return a negative errno instead and say so here. File descriptors are plain numbers
+ * and belong to the caller.
  */
 export interface Native extends NativeSockets {
   // bpf: programs, maps, links
   /**
-   * Opens and loads one object file: all of it or nothing. Throws a BpfLoadError. Descriptors in the result
-   * stay the object's: close() closes them (the kernel keeps what is pinned or linked).
+   * Opens and loads one object file: all of it or nothing. Throws a BpfLoadError. Descriptors in
+   * the result stay the object's: close() closes them (the kernel keeps what is pinned or linked).
    */
   bpfLoad(path: string, options: BpfLoadOptions): BpfObject
   bpfPin(fd: number, path: string): void
@@ -26,54 +27,69 @@ export interface Native extends NativeSockets {
   /** Tracepoint by category and name; -ENOENT where this kernel does not have it. */
   bpfAttachTracepoint(progFd: number, category: string, name: string): number
   /**
-   * Runs a program once (SEC("syscall") and others that need a context alone) and gives what it returned,
-   * as a signed number. `context` is filled in place with what the program left there.
+   * Runs a program once (SEC("syscall") and others that need a context alone) and gives what it
+   * returned, as a signed number. `context` is filled in place with what the program left there.
    */
   bpfProgRun(progFd: number, context: Uint8Array): number
   bpfMapInfo(fd: number): BpfMapInfo
   /**
-   * All: 0 or a negative errno. `value` is filled in place and has exactly `copiedValueSize` bytes: for
-   * per-CPU maps the values of all possible CPUs, each rounded up to 8 bytes. Throws on other sizes.
+   * All: 0 or a negative errno. `value` is filled in place and has exactly `copiedValueSize` bytes:
+   * for per-CPU maps the values of all possible CPUs, each rounded up to 8 bytes. Throws on other
+   * sizes.
    */
   bpfMapLookup(fd: number, key: Uint8Array, value: Uint8Array): number
   bpfMapUpdate(fd: number, key: Uint8Array, value: Uint8Array, flags: number): number
   bpfMapDelete(fd: number, key: Uint8Array): number
   /** `count` keys one after the other, as their values; not atomic: stops at the first error. */
   bpfMapUpdateBatch(fd: number, keys: Uint8Array, values: Uint8Array, count: number): number
-  /** All entries, keys and values one after the other, in one copy: batched where the kernel can. */
+  /**
+   * All entries, keys and values one after the other, in one copy: batched where the kernel can.
+   */
   bpfMapDump(fd: number): { keys: Uint8Array; values: Uint8Array; count: number }
-  /** Maps an array created with BPF_F_MMAPABLE. The memory lives until the ArrayBuffer is collected. */
+  /**
+   * Maps an array created with BPF_F_MMAPABLE. The memory lives until the ArrayBuffer is collected.
+   */
   bpfMapMmap(fd: number): ArrayBuffer
   bpfRingConsumer(fd: number, onRecord: (record: Uint8Array) => void): { close(): void }
 
   // sockets in other network namespaces, on a native thread
   /**
-   * Listens on loopback (127.0.0.1 or ::1), port 0, inside the namespace: a plain TCP socket, non-blocking
-   * and close-on-exec. It keeps the namespace alive: close it when the pod ends.
+   * Listens on loopback (127.0.0.1 or ::1), port 0, inside the namespace: a plain TCP socket,
+   * non-blocking and close-on-exec. It keeps the namespace alive: close it when the pod ends.
    */
   netnsListen(netnsFd: number, family: 4 | 6, backlog: number): Promise<number>
   netnsInspect(netnsFd: number): Promise<NetnsFacts>
-  /** Opens the file of a network namespace (as in /proc/PID/ns/net); throws EINVAL when it is another file. */
+  /**
+   * Opens the file of a network namespace (as in /proc/PID/ns/net); throws EINVAL when it is
+   * another file.
+   */
   netnsOpen(path: string): number
   socketCookie(fd: number): bigint
   closeFd(fd: number): void
 
   // unix sockets with descriptors, for the keeper
   unixConnect(path: string): number
-  /** Bytes sent, or a negative errno: -EAGAIN when the other side's queue is full. At most 253 descriptors. */
+  /**
+   * Bytes sent, or a negative errno: -EAGAIN when the other side's queue is full. At most 253
+   * descriptors.
+   */
   unixSend(fd: number, message: Uint8Array, fds: readonly number[]): number
   /** Undefined when there is nothing to read; an empty message is the end of the stream. */
-  unixReceive(fd: number, maxBytes: number, maxFds: number): { message: Uint8Array; fds: number[] } | undefined
+  unixReceive(
+    fd: number,
+    maxBytes: number,
+    maxFds: number,
+  ): { message: Uint8Array; fds: number[] } | undefined
 
   /**
-   * Calls back while the descriptor is readable, hung up or in error. Close the watch before the descriptor.
-   * It keeps the event loop alive.
+   * Calls back while the descriptor is readable, hung up or in error. Close the watch before the
+   * descriptor. It keeps the event loop alive.
    */
   fdWatch(fd: number, onReadable: () => void): { close(): void }
 
   /**
-   * A thread that writes CLOCK_MONOTONIC into the generations map, first before this returns. stop() clears
-   * the beat of this generation alone.
+   * A thread that writes CLOCK_MONOTONIC into the generations map, first before this returns.
+   * stop() clears the beat of this generation alone.
    */
   heartbeatStart(generationsMapFd: number, generation: number, periodMs: number): { stop(): void }
 
@@ -82,7 +98,10 @@ export interface Native extends NativeSockets {
 }
 
 export interface BpfLoadOptions {
-  /** Map name -> descriptor to use in place of a new map. Names that the file does not have are ignored. */
+  /**
+   * Map name -> descriptor to use in place of a new map. Names that the file does not have are
+   * ignored.
+   */
   reuse?: Readonly<Record<string, number>>
   /** Map name -> max_entries. A reused map keeps its own. */
   maxEntries?: Readonly<Record<string, number>>
@@ -143,7 +162,9 @@ export interface ReactorOptions {
 export interface Reactor {
   /** Runs what stands in the command ring now; else it runs before the loop sleeps next. */
   flush(): void
-  /** Counters for metrics: turns, accepted, open connections, buffered bytes, busy microseconds, … */
+  /**
+   * Counters for metrics: turns, accepted, open connections, buffered bytes, busy microseconds, …
+   */
   stats(): Readonly<Record<string, number>>
   /** Hands the descriptors of a paired connection to the caller, for the keeper. */
   pairedFds(conn: number): readonly [number, number] | undefined

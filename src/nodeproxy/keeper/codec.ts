@@ -16,7 +16,10 @@ import {
 /** A pod's listeners as the keeper has them. */
 export interface KeptPod {
   readonly uid: string
-  /** When it no longer exists the keeper drops the pod by itself: the pod's cgroup directory. Empty: never. */
+  /**
+   * When it no longer exists the keeper drops the pod by itself: the pod's cgroup directory. Empty:
+   * never.
+   */
   readonly alivePath: string
   /** The proxy's own; comes back as it is. */
   readonly facts: string
@@ -63,7 +66,9 @@ export function encodeMessage(type: number, request: number, body: Uint8Array): 
 export function decodeHeader(message: Uint8Array): Header {
   const view = viewOf(message)
   if (message.length < HEADER_BYTES || view.getUint32(0, true) !== KEEPER_MAGIC) {
-    throw new Error(`the keeper sent ${message.length} bytes that are no message; is it another program?`)
+    throw new Error(
+      `the keeper sent ${message.length} bytes that are no message; is it another program?`,
+    )
   }
   return {
     type: view.getUint16(6, true),
@@ -138,7 +143,10 @@ export function encodeCookie(cookie: bigint): Uint8Array {
 
 export function decodeStats(body: Uint8Array): KeeperStats {
   const view = viewOf(body)
-  const values = keeperStats.map((name, index) => [name, Number(view.getBigUint64(index * 8, true))])
+  const values = keeperStats.map((name, index) => [
+    name,
+    Number(view.getBigUint64(index * 8, true)),
+  ])
   return Object.fromEntries(values) as KeeperStats
 }
 

@@ -1,4 +1,4 @@
-import type { Native } from '../native.ts'
+import { type KeeperNative, openChannel } from './channel.ts'
 import {
   bodyOf,
   decodeHeader,
@@ -8,12 +8,7 @@ import {
   encodeMessage,
   type KeptPod,
 } from './codec.ts'
-import { KeeperMessage, MAX_MESSAGE_BYTES, MAX_POD_FDS } from './protocol.ts'
-
-export type KeeperNative = Pick<
-  Native,
-  'unixConnect' | 'unixSend' | 'unixReceive' | 'fdWatch' | 'closeFd'
->
+import { KeeperMessage } from './protocol.ts'
 
 /** The connection ended before the answer came: the request may or may not have been done. */
 export class KeeperGone extends Error {}
@@ -46,17 +41,15 @@ export interface KeeperConnection {
 interface Pending {
   readonly what: string
   readonly pods: KeptPod[]
-  resolve(answer: Answer): void
-  reject(error: Error): void
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: Error) => void
 }
-
-const eagain = -11
-const etoomanyrefs = -109
 
 /**
  * Connects and greets. `onGone` is called once, also after close().
  *
- * @throws with code ENOENT or ECONNREFUSED when nobody listens at the path; KeeperGone when it closes at once
+ * @throws with code ENOENT or ECONNREFUSED when nobody listens at the path; KeeperGone when it
+ * closes at once
  */
 export async function connectKeeper(
   native: KeeperNative,
@@ -64,106 +57,75 @@ export async function connectKeeper(
   generation: number,
   onGone: () => void,
 ): Promise<KeeperConnection> {
-  const channel = openChannel(native, socketPath, onGone)
+  const asking = openRequests(native, socketPath, onGone)
   try {
-    const answer = await channel.request(KeeperMessage.hello, 'a greeting', encodeHello(generation))
-    const { pid, version } = decodeHelloReply(answer.body)
-    return { pid, version, request: channel.request, close: channel.close }
+    const answer = await asking.request(KeeperMessage.hello, 'a greeting', encodeHello(generation))
+    return { ...decodeHelloReply(answer.body), ...asking }
   } catch (error) {
-    channel.close()
+    asking.close()
     throw error
   }
 }
 
-function openChannel(native: KeeperNative, socketPath: string, onGone: () => void) {
-  const fd = native.unixConnect(socketPath)
+/** Numbers requests, and gives each its answer. */
+function openRequests(
+  native: KeeperNative,
+  socketPath: string,
+  onGone: () => void,
+): Pick<KeeperConnection, 'request' | 'close'> {
   const pending = new Map<number, Pending>()
-  const unsent: { message: Uint8Array; fds: readonly number[] }[] = []
   let nextRequest = 1
   let open = true
-
-  const watch = native.fdWatch(fd, () => {
-    try {
-      while (open && receiveOne()) {}
-      if (open) flush()
-    } catch {
-      close()
-    }
+  const channel = openChannel(native, socketPath, {
+    onMessage(message, fds) {
+      if (!deliver(pending, message, fds)) closeAll(native, fds)
+    },
+    onClosed() {
+      open = false
+      for (const { what, pods, reject } of pending.values()) {
+        for (const pod of pods) closeAll(native, pod.fds)
+        reject(new KeeperGone(`the keeper at ${socketPath} went away during ${what}`))
+      }
+      pending.clear()
+      onGone()
+    },
   })
-
-  function close(): void {
-    if (!open) return
-    open = false
-    watch.close()
-    native.closeFd(fd)
-    for (const { what, pods, reject } of pending.values()) {
-      for (const pod of pods) closeAll(pod.fds)
-      reject(new KeeperGone(`the keeper at ${socketPath} went away during ${what}`))
-    }
-    pending.clear()
-    onGone()
+  return {
+    request: (type, what, body, fds = []) =>
+      new Promise((resolve, reject) => {
+        if (!open) {
+          reject(new KeeperGone(`the keeper at ${socketPath} is away: cannot ask for ${what}`))
+          return
+        }
+        const number = nextRequest++
+        pending.set(number, { what, pods: [], resolve, reject })
+        channel.send(encodeMessage(type, number, body), fds)
+      }),
+    close: () => channel.close(),
   }
+}
 
-  /** @returns whether more may wait */
-  function receiveOne(): boolean {
-    const received = native.unixReceive(fd, MAX_MESSAGE_BYTES, MAX_POD_FDS)
-    if (received === undefined) return false
-    if (received.message.length === 0) {
-      close()
-      return false
-    }
-    const { type, request, status } = decodeHeader(received.message)
-    const asked = pending.get(request)
-    if (asked === undefined) {
-      closeAll(received.fds)
-      return true
-    }
-    if (type === KeeperMessage.pod) {
-      asked.pods.push(decodePod(bodyOf(received.message), received.fds))
-      return true
-    }
-    pending.delete(request)
-    if (status === 0) asked.resolve({ body: bodyOf(received.message), pods: asked.pods })
-    else asked.reject(new KeeperRefusal(asked.what, -status))
+/** @returns whether somebody has taken the descriptors */
+function deliver(
+  pending: Map<number, Pending>,
+  message: Uint8Array,
+  fds: readonly number[],
+): boolean {
+  const { type, request, status } = decodeHeader(message)
+  const asked = pending.get(request)
+  if (asked === undefined) return false
+  if (type === KeeperMessage.pod) {
+    asked.pods.push(decodePod(bodyOf(message), fds))
     return true
   }
+  pending.delete(request)
+  if (status === 0) asked.resolve({ body: bodyOf(message), pods: asked.pods })
+  else asked.reject(new KeeperRefusal(asked.what, -status))
+  return false
+}
 
-  /** What does not fit now is sent as answers come: a full queue is one the keeper has not read. */
-  function flush(): void {
-    for (let next = unsent[0]; next !== undefined; next = unsent[0]) {
-      const sent = native.unixSend(fd, next.message, next.fds)
-      if (sent === eagain || sent === etoomanyrefs) return
-      if (sent < 0) {
-        close()
-        return
-      }
-      unsent.shift()
-    }
-  }
-
-  function closeAll(fds: readonly number[]): void {
-    for (const each of fds) native.closeFd(each)
-  }
-
-  function request(
-    type: number,
-    what: string,
-    body: Uint8Array,
-    fds: readonly number[] = [],
-  ): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      if (!open) {
-        reject(new KeeperGone(`the keeper at ${socketPath} is away: cannot ask for ${what}`))
-        return
-      }
-      const number = nextRequest++
-      pending.set(number, { what, pods: [], resolve, reject })
-      unsent.push({ message: encodeMessage(type, number, body), fds })
-      flush()
-    })
-  }
-
-  return { request, close }
+function closeAll(native: KeeperNative, fds: readonly number[]): void {
+  for (const fd of fds) native.closeFd(fd)
 }
 
 const errnoTexts: Readonly<Record<number, string>> = {

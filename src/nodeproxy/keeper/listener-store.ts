@@ -5,14 +5,16 @@ import type { KeptPod } from './codec.ts'
 
 /** The agent's listeners, by network namespace, kept where they outlive the proxy. */
 export interface KeptListeners {
-  /** The listeners kept for this namespace, as descriptors that are now the caller's. Empty: none. */
+  /**
+   * The listeners kept for this namespace, as descriptors that are now the caller's. Empty: none.
+   */
   take(netnsCookie: bigint): PodListeners
   /** The descriptors stay the caller's, and open until drop(). */
   keep(netnsCookie: bigint, podUid: string, listeners: PodListeners): Promise<void>
   drop(netnsCookie: bigint): Promise<void>
   /**
-   * After the first look at the node's pods: closes and drops what was kept and nobody took, since it would
-   * keep the namespaces of ended pods alive. Resolves with their number.
+   * After the first look at the node's pods: closes and drops what was kept and nobody took, since
+   * it would keep the namespaces of ended pods alive. Resolves with their number.
    */
   dropUntaken(): Promise<number>
 }
@@ -31,7 +33,9 @@ interface Untaken {
   readonly listeners: PodListeners
 }
 
-/** Asks the keeper for what earlier proxies left there; the store is then synchronous to take from. */
+/**
+ * Asks the keeper for what earlier proxies left there; the store is then synchronous to take from.
+ */
 export async function openKeptListeners(options: KeptListenersOptions): Promise<KeptListeners> {
   const { native, keeper, alivePathOf } = options
   const untaken = new Map<bigint, Untaken>()

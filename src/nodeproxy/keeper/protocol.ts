@@ -1,6 +1,6 @@
 /**
- * The TypeScript half of native/keeper/protocol.h, which documents every message. A test compares the two
- * number by number, so a change belongs in both files.
+ * The TypeScript half of native/keeper/protocol.h, which documents every message. A test compares
+ * the two number by number, so a change belongs in both files.
  */
 
 export const KEEPER_MAGIC = 0x314b4c53

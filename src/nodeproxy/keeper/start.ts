@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Scheduler } from '../time/scheduler.ts'
-import { connectKeeper, type KeeperConnection, type KeeperNative } from './connection.ts'
+import type { KeeperNative } from './channel.ts'
+import { connectKeeper, type KeeperConnection } from './connection.ts'
 import { KEEPER_VERSION } from './protocol.ts'
 
 /** How the keeper is started when nobody, or only an older one, answers at the socket. */
@@ -27,9 +28,10 @@ export function builtKeeper(): string {
 }
 
 /**
- * A connection to a keeper of this version at least: to the one that serves, or to one that is started. That
- * one is in a session of its own and in the proxy's cgroup (its sockets are the proxy's to the hooks), and
- * outlives this process. Two proxies that start one at once get the same.
+ * A connection to a keeper of this version at least: to the one that serves, or to one that is
+ * started. That one is in a session of its own and in the proxy's cgroup (its sockets are the
+ * proxy's to the hooks), and outlives this process. Two proxies that start one at once get the
+ * same.
  *
  * @throws Error when it cannot be started or does not answer within 5 s
  */
@@ -94,9 +96,12 @@ function startKeeper(program: KeeperProgram): { readonly failure: Error | undefi
   })
   child.on('error', (cause) => {
     const fix = 'not built? run `npm run build`'
-    state.failure = new Error(`cannot start the keeper ${program.executable}: ${cause.message}; ${fix}`, {
-      cause,
-    })
+    state.failure = new Error(
+      `cannot start the keeper ${program.executable}: ${cause.message}; ${fix}`,
+      {
+        cause,
+      },
+    )
   })
   child.on('exit', (status, signal) => {
     // Status 0: another one serves, which the caller will reach.

@@ -1,8 +1,8 @@
 import type { Scheduler } from '../time/scheduler.ts'
 
 export interface AskerOptions {
-  /** Sends one question to whoever keeps configuration. */
-  readonly send: (ip: string) => void
+  /** Sends one question to whoever keeps configuration; it counts against `requester`, a pod's uid. */
+  readonly send: (ip: string, requester: string) => void
   readonly scheduler: Scheduler
   readonly timeoutMs: number
   /** Questions that may be open at once: a pod that scans addresses grows nothing. */
@@ -14,9 +14,9 @@ export type AskOutcome = 'answered' | 'timeout' | 'full'
 /** Asks for an address once, however many connections wait for the answer. */
 export interface Asker {
   /** Calls back once: never before this call returns, except with `full`. */
-  ask(ip: string, callback: (outcome: AskOutcome) => void): void
-  /** The tables know this address now. */
-  answered(ip: string): void
+  ask(ip: string, requester: string, callback: (outcome: AskOutcome) => void): void
+  /** The tables know this address now; or, `timeout`, nobody can say. */
+  settled(ip: string, outcome: 'answered' | 'timeout'): void
   readonly stats: { readonly asked: number; readonly timeouts: number; readonly full: number }
   readonly open: number
 }
@@ -39,7 +39,7 @@ export function createAsker(options: AskerOptions): Asker {
   }
 
   return {
-    ask(ip, callback) {
+    ask(ip, requester, callback) {
       const known = questions.get(ip)
       if (known !== undefined) {
         known.callbacks.push(callback)
@@ -56,9 +56,9 @@ export function createAsker(options: AskerOptions): Asker {
       })
       questions.set(ip, { callbacks: [callback], cancel })
       stats.asked += 1
-      options.send(ip)
+      options.send(ip, requester)
     },
-    answered: (ip) => finish(ip, 'answered'),
+    settled: finish,
     stats,
     get open() {
       return questions.size

@@ -41,7 +41,7 @@ export function decide(context: FlowContext, connection: Connection, route: Rout
 
 function askThenDecide(context: FlowContext, connection: Connection): void {
   const { pod, asked } = connection
-  context.asker.ask(asked.address, (outcome) => {
+  context.asker.ask(asked.address, pod.uid, (outcome) => {
     if (context.open.get(connection.id) !== connection) return
     const settings = context.settings()
     const unanswered = (): Route => routeUnanswered(pod, asked.address, asked.port, settings)

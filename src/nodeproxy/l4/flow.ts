@@ -21,6 +21,8 @@ export interface Flow {
   ended(event: Ended): void
   /** Resets every connection that has this pod at its listener's end. */
   resetPod(podId: number): void
+  /** Resets all that are open. */
+  resetAll(why: string): void
   /** Connections of this pod that have no leg yet: its namespace is still needed. */
   undecided(podId: number): number
 }
@@ -41,6 +43,9 @@ export function createFlow(context: FlowContext): Flow {
         if (pod.podId !== podId) continue
         end(context, connection, refuse('podGone', `pod ${pod.namespace}/${pod.name}`))
       }
+    },
+    resetAll(why) {
+      for (const connection of open.values()) end(context, connection, refuse('stopping', why))
     },
     undecided(podId) {
       let count = 0
@@ -105,7 +110,7 @@ function learnSource(context: FlowContext, connection: Connection): void {
   connection.source = tables.workloadAt(ip)
   if (tables.address(ip) !== undefined) return
   connection.sourcePending = true
-  context.asker.ask(ip, () => {
+  context.asker.ask(ip, connection.pod.uid, () => {
     connection.sourcePending = false
     connection.source = tables.workloadAt(ip)
     if (open.get(connection.id) === connection && connection.connected) {

@@ -46,7 +46,11 @@ export type ToWorker =
       readonly netnsFd: number
       readonly listeners: PodListeners
     } & Request)
-  | ({ readonly kind: 'retire'; readonly podId: number; readonly reason: 'left' | 'ended' } & Request)
+  | ({
+      readonly kind: 'retire'
+      readonly podId: number
+      readonly reason: 'left' | 'ended'
+    } & Request)
   | { readonly kind: 'address'; readonly ip: string; readonly answer: AddressAnswer | undefined }
   /** Nobody could say in time who has it; the next connection asks again. */
   | { readonly kind: 'unanswered'; readonly ip: string }
@@ -75,7 +79,21 @@ export type FromWorker =
   | { readonly kind: 'ask'; readonly ip: string; readonly podUid: string }
   | { readonly kind: 'affinity'; readonly entry: AffinityEntry }
   | { readonly kind: 'report'; readonly report: WorkerReport; readonly request: number }
-  | { readonly kind: 'warning'; readonly message: string }
+  /** A listener cannot accept for now, or had to refuse; see ListenerReason. */
+  | {
+      readonly kind: 'listener'
+      readonly podId: number
+      readonly reason: number
+      readonly refused: number
+      readonly errno: number
+    }
+  /** No socket could be made in the pod's namespace. */
+  | {
+      readonly kind: 'netnsFailed'
+      readonly podId: number
+      readonly family: number
+      readonly errno: number
+    }
 
 /** Batches of what happened, and totals since the worker's start. */
 export interface WorkerReport {
@@ -93,7 +111,11 @@ export interface WorkerReport {
   readonly askTimeouts: number
   readonly asksRefused: number
   readonly waiting: number
-  readonly tables: { readonly addresses: number; readonly services: number; readonly workloads: number }
+  readonly tables: {
+    readonly addresses: number
+    readonly services: number
+    readonly workloads: number
+  }
   readonly ejected: number
   readonly freePairSlots: number
 }

@@ -19,6 +19,7 @@ export const refusals = {
   attemptsExhausted: { flag: 'UF,URX', reason: 'no endpoint could be reached' },
   denied: { flag: 'RBAC', reason: 'denied by policy' },
   overLimit: { flag: 'UO', reason: 'the pod is over its limit of connections or buffered bytes' },
+  stopping: { flag: 'LR', reason: 'the proxy stops, and its time to drain is over' },
   podGone: { flag: 'LR', reason: 'the pod has ended' },
 } as const
 

@@ -177,7 +177,7 @@ export function bench(
     time,
     slots,
     ...record,
-    answer: (ip) => asker.answered(ip),
+    answer: (ip) => asker.settled(ip, 'answered'),
     accept: (event) =>
       flow.accepted({
         conn: 1,

@@ -1,0 +1,101 @@
+import { monotonicMs } from '../time/clock.ts'
+import type { ToWorker, WorkerReport } from './worker-messages.ts'
+import type { WorkerRuntime } from './worker-runtime.ts'
+
+/** Does what the main thread says. Messages are handled in the order in which they were sent. */
+export function handleMessage(worker: WorkerRuntime, message: ToWorker): void {
+  const { reactor, flow, pods } = worker
+  const { tables, asker } = worker.context
+  switch (message.kind) {
+    case 'serve':
+      pods.serve(message.pod, message.netnsFd, message.listeners)
+      applied(worker, message.request)
+      return
+    case 'retire':
+      retire(worker, message.podId, message.reason)
+      applied(worker, message.request)
+      return
+    case 'address':
+      tables.setAddress(message.ip, message.answer)
+      if (message.answer !== undefined) asker.settled(message.ip, 'answered')
+      return
+    case 'unanswered':
+      asker.settled(message.ip, 'timeout')
+      return
+    case 'service':
+      tables.setService(message.key, message.view)
+      return
+    case 'serviceName':
+      tables.setServiceName(message.key, message.name)
+      return
+    case 'workload':
+      tables.setWorkload(message.uid, message.workload)
+      return
+    case 'affinity': {
+      const { service, client, key, untilMs } = message.entry
+      worker.ownAffinity.remember(service, client, key, untilMs)
+      return
+    }
+    case 'settings':
+      worker.settings = message.settings
+      return
+    case 'drain':
+      reactor.commands.drain()
+      applied(worker, message.request)
+      return
+    case 'resetAll':
+      flow.resetAll('the proxy is stopping')
+      applied(worker, message.request)
+      return
+    case 'report':
+      worker.post({ kind: 'report', report: report(worker), request: message.request })
+      return
+    case 'stop':
+      reactor.close()
+  }
+}
+
+/** Only when the reactor has its own duplicates of descriptors, or has let go of them, is it done. */
+function applied(worker: WorkerRuntime, request: number): void {
+  worker.reactor.flush()
+  worker.post({ kind: 'applied', request })
+}
+
+function retire(worker: WorkerRuntime, podId: number, reason: 'left' | 'ended'): void {
+  const { pods, flow } = worker
+  pods.stopAccepting(podId)
+  if (reason === 'ended') {
+    flow.resetPod(podId)
+    pods.forget(podId)
+  }
+}
+
+/** What happened since the last report, and what is. */
+function report(worker: WorkerRuntime): WorkerReport {
+  const { accumulator, telemetry, context, pods, flow } = worker
+  const { asker, tables, balance } = context
+  for (const podId of pods.stopped) if (flow.undecided(podId) === 0) pods.forget(podId)
+  balance.affinity.expire(monotonicMs())
+  const accessLines = worker.accessLines.join('')
+  worker.accessLines.length = 0
+  const usedAddresses = [...worker.usedAddresses]
+  worker.usedAddresses.clear()
+  const open: Record<number, number> = {}
+  for (const { pod } of context.open.values()) open[pod.podId] = (open[pod.podId] ?? 0) + 1
+  return {
+    series: accumulator.take(),
+    accessLines,
+    usedAddresses,
+    totals: { ...telemetry.totals },
+    refusals: Object.fromEntries(telemetry.refusals),
+    reactor: worker.reactor.stats(),
+    open,
+    asked: asker.stats.asked,
+    askTimeouts: asker.stats.timeouts,
+    asksRefused: asker.stats.full,
+    waiting: asker.open,
+    tables: tables.counts(),
+    ejected: balance.health.ejected(monotonicMs()),
+    freePairSlots: context.slots.free,
+  }
+}

@@ -1,0 +1,120 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { FromWorker, ToWorker, WorkerOptions, WorkerReport } from './worker-messages.ts'
+
+export interface WorkerPoolHandlers {
+  readonly onAsk: (worker: number, ip: string, podUid: string) => void
+  readonly onReport: (worker: number, report: WorkerReport) => void
+  readonly onListener: (worker: number, event: FromWorker & { kind: 'listener' }) => void
+  readonly onNetnsFailed: (worker: number, event: FromWorker & { kind: 'netnsFailed' }) => void
+  /** A worker ended by itself. Its connections are lost, so the process had better start anew. */
+  readonly onDied: (worker: number, error: Error) => void
+}
+
+export interface WorkerPool {
+  readonly size: number
+  send(worker: number, message: ToWorker): void
+  sendAll(message: ToWorker): void
+  /** Sends to all, and resolves when each has done it. */
+  request(make: (request: number) => ToWorker): Promise<void>
+  /** Asks all for their reports, which go to onReport; resolves when all have come. */
+  collect(): Promise<void>
+  /** Ends all workers; what they still proxy is reset. */
+  close(): Promise<void>
+}
+
+interface State {
+  readonly handlers: WorkerPoolHandlers
+  readonly workers: Worker[]
+  readonly pending: Map<number, { left: number; resolve: () => void }>
+  nextRequest: number
+  closing: boolean
+}
+
+/** Starts the workers and resolves when all of them are ready. */
+export async function startWorkers(
+  options: readonly WorkerOptions[],
+  handlers: WorkerPoolHandlers,
+): Promise<WorkerPool> {
+  const state: State = { handlers, workers: [], pending: new Map(), nextRequest: 1, closing: false }
+  await Promise.all(options.map((workerData, index) => startWorker(state, index, workerData)))
+  const sendAll = (message: ToWorker): void => {
+    for (const worker of state.workers) worker.postMessage(message)
+  }
+  const request = (make: (request: number) => ToWorker): Promise<void> =>
+    new Promise((resolve) => {
+      const number = state.nextRequest++
+      state.pending.set(number, { left: state.workers.length, resolve })
+      sendAll(make(number))
+    })
+  return {
+    size: state.workers.length,
+    send: (worker, message) => state.workers[worker]?.postMessage(message),
+    sendAll,
+    request,
+    collect: () => request((number) => ({ kind: 'report', request: number })),
+    async close() {
+      state.closing = true
+      const ended = state.workers.map((worker) => once(worker, 'exit'))
+      sendAll({ kind: 'stop' })
+      await Promise.all(ended)
+    },
+  }
+}
+
+async function startWorker(state: State, index: number, workerData: WorkerOptions): Promise<void> {
+  const worker = new Worker(new URL('../worker.ts', import.meta.url), {
+    workerData,
+    name: `sluice-worker-${index}`,
+  })
+  state.workers[index] = worker
+  const started = Promise.withResolvers<void>()
+  worker.on('message', (message: FromWorker) => {
+    if (message.kind === 'ready') started.resolve()
+    else receive(state, index, message)
+  })
+  const died = (error: Error): void => {
+    started.reject(error)
+    if (!state.closing) state.handlers.onDied(index, error)
+  }
+  worker.on('error', (error) => died(error instanceof Error ? error : new Error(String(error))))
+  worker.on('exit', (status) => died(new Error(`worker ${index} ended with status ${status}`)))
+  await started.promise
+}
+
+function receive(state: State, index: number, message: FromWorker): void {
+  const { handlers } = state
+  switch (message.kind) {
+    case 'ready':
+      return
+    case 'applied':
+      settle(state, message.request)
+      return
+    case 'report':
+      handlers.onReport(index, message.report)
+      settle(state, message.request)
+      return
+    case 'ask':
+      handlers.onAsk(index, message.ip, message.podUid)
+      return
+    case 'affinity':
+      state.workers.forEach((worker, other) => {
+        if (other !== index) worker.postMessage(message satisfies ToWorker)
+      })
+      return
+    case 'listener':
+      handlers.onListener(index, message)
+      return
+    case 'netnsFailed':
+      handlers.onNetnsFailed(index, message)
+  }
+}
+
+function settle(state: State, request: number): void {
+  const pending = state.pending.get(request)
+  if (pending === undefined) return
+  pending.left -= 1
+  if (pending.left > 0) return
+  state.pending.delete(request)
+  pending.resolve()
+}

@@ -1,0 +1,135 @@
+import { type Affinity, rememberClients } from '../balance/affinity.ts'
+import type { BalanceState } from '../balance/balancer.ts'
+import { trackHealth } from '../balance/health.ts'
+import type { EventHandlers } from '../io/events.ts'
+import { type OpenReactor, openReactor } from '../io/reactor.ts'
+import { acceptedOf, endedOf, l4Commands } from '../l4/adapter.ts'
+import { createAsker } from '../l4/asker.ts'
+import type { Accepted } from '../l4/events.ts'
+import { createFlow, type Flow } from '../l4/flow.ts'
+import type { FlowContext } from '../l4/flow-context.ts'
+import { createServedPods, type ServedPods } from '../l4/served-pods.ts'
+import { createSlotPool } from '../l4/slots.ts'
+import { createTables, type MutableTables } from '../l4/tables.ts'
+import type { Native } from '../native.ts'
+import { allowAll } from '../policy/authorize.ts'
+import { createAccessLog } from '../telemetry/access-log.ts'
+import { type Accumulator, createAccumulator } from '../telemetry/accumulator.ts'
+import { type ConnectionTelemetry, observeConnections } from '../telemetry/connections.ts'
+import { monotonicMs } from '../time/clock.ts'
+import { realTime } from '../time/scheduler.ts'
+import { sharedAffinity } from './shared-affinity.ts'
+import type { FromWorker, WorkerOptions, WorkerSettings } from './worker-messages.ts'
+
+/** Everything that one worker thread owns. Nothing of it is shared with another thread. */
+export interface WorkerRuntime {
+  readonly options: WorkerOptions
+  readonly post: (message: FromWorker) => void
+  settings: WorkerSettings
+  readonly reactor: OpenReactor
+  readonly pods: ServedPods
+  /** Without telling the other workers. */
+  readonly ownAffinity: Affinity
+  readonly context: FlowContext & { readonly tables: MutableTables }
+  readonly flow: Flow
+  readonly accumulator: Accumulator
+  readonly telemetry: ConnectionTelemetry
+  readonly accessLines: string[]
+  readonly usedAddresses: Set<string>
+}
+
+/** Opens the worker's reactor in this thread and connects it with the flow. */
+export function createWorkerRuntime(
+  options: WorkerOptions,
+  native: Native,
+  post: (message: FromWorker) => void,
+): WorkerRuntime {
+  const state = { settings: options.settings }
+  const accessLines: string[] = []
+  const usedAddresses = new Set<string>()
+  const ownAffinity = rememberClients()
+  const balance = createBalance(ownAffinity, post)
+  const accumulator = createAccumulator()
+  const accessLog = createAccessLog({
+    write: (line) => accessLines.push(line),
+    sample: () => state.settings.accessSample,
+    random: Math.random,
+    node: options.node,
+  })
+  const telemetry = observeConnections(accumulator, accessLog)
+  const parts: { flow?: Flow; pods?: ServedPods } = {}
+  const handlers = reactorHandlers(parts, usedAddresses, post)
+  const reactor = openReactor(native, reactorOptions(options), handlers)
+  const pods = createServedPods(reactor.commands, options.limits)
+  const context: WorkerRuntime['context'] = {
+    podById: (podId) => pods.byId(podId),
+    podByAddress: (ip) => pods.byAddress(ip),
+    tables: createTables(balance),
+    balance,
+    asker: createAsker({
+      send: (ip, podUid) => post({ kind: 'ask', ip, podUid }),
+      scheduler: realTime,
+      timeoutMs: options.settings.resolveTimeoutMs,
+      maxOpen: options.settings.maxOpenQuestions,
+    }),
+    authorize: allowAll,
+    commands: l4Commands(reactor.commands),
+    settings: () => state.settings,
+    slots: createSlotPool(options.slots.first, options.slots.count),
+    observer: telemetry,
+    nowMs: monotonicMs,
+    open: new Map(),
+  }
+  const flow = createFlow(context)
+  Object.assign(parts, { flow, pods })
+  const fixed = { options, post, reactor, pods, ownAffinity, context, flow, telemetry }
+  return Object.assign(state, fixed, { accumulator, accessLines, usedAddresses })
+}
+
+function createBalance(own: Affinity, post: (message: FromWorker) => void): BalanceState {
+  return {
+    inFlight: new Map(),
+    health: trackHealth(),
+    affinity: sharedAffinity(own, monotonicMs, (entry) => post({ kind: 'affinity', entry })),
+    random: Math.random,
+  }
+}
+
+/** Events come only after commands, and those only when all parts are there. */
+function reactorHandlers(
+  parts: { readonly flow?: Flow; readonly pods?: ServedPods },
+  usedAddresses: Set<string>,
+  post: (message: FromWorker) => void,
+): EventHandlers {
+  return {
+    onAccept(event) {
+      const accepted = acceptedOf(event)
+      noteUse(usedAddresses, accepted)
+      parts.flow?.accepted(accepted)
+    },
+    onConnected: (event) => parts.flow?.connected(event.conn),
+    onConnectFailed: (event) => parts.flow?.connectFailed(event.conn, event.errno),
+    onDone: (event) => parts.flow?.ended(endedOf(event)),
+    onTimer() {
+      // The flow waits rarely, by Node's timers.
+    },
+    onListener: ({ listener, reason, refused, errno }) =>
+      post({ kind: 'listener', podId: listener >> 2, reason, refused, errno }),
+    onPaired: (event) => parts.flow?.paired(event.conn, event.errno),
+    onNetnsFailed: ({ netns, family, errno }) =>
+      post({ kind: 'netnsFailed', podId: netns, family, errno }),
+  }
+}
+
+function reactorOptions({ fds, generation, maxConnections, pairLimitBytes }: WorkerOptions) {
+  const { generationsMapFd: _, ...maps } = fds
+  return { ...maps, generation, maxConnections, pairLimitBytes }
+}
+
+/** Bounded between two reports, which empty it. */
+const maxUsedAddresses = 10_000
+
+function noteUse(used: Set<string>, { direction, asked, peer }: Accepted): void {
+  if (used.size < maxUsedAddresses)
+    used.add(direction === 'outbound' ? asked.address : peer.address)
+}

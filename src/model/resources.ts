@@ -51,7 +51,7 @@ export interface Workload {
 export interface ServicePort {
   readonly name: string
   readonly port: number
-  /** 'tcp', 'http', 'http2', 'grpc', 'https', … from appProtocol or the port-name prefix; '' when neither says. */
+  /** 'tcp', 'http', 'http2', 'grpc', 'tls', … from appProtocol or the port-name prefix; '' when neither says. */
   readonly appProtocol: string
 }
 

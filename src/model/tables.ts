@@ -95,7 +95,7 @@ function changedTables(
  * The keys of the addresses at which a resource is found. Pods of the host's network share the node's
  * address, which therefore is nobody's; a service without its endpoints could answer nothing.
  */
-function indexedAddresses(resource: Resource | undefined): readonly string[] {
+export function indexedAddresses(resource: Resource | undefined): readonly string[] {
   if (resource?.type === 'workload') {
     return resource.hostNetwork ? [] : resource.addresses.map(addressKey)
   }

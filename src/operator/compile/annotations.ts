@@ -1,0 +1,87 @@
+import type { Acceleration, FailureMode } from '../../model/resources.ts'
+import type { ObjectFacts } from './facts.ts'
+
+/** What people write on namespaces and pods, and the values it may have. */
+export const annotationValues: Readonly<Record<string, readonly string[]>> = {
+  'sluice.dev/enroll': ['true', 'false'],
+  'sluice.dev/accelerate': ['auto', 'full', 'off'],
+  'sluice.dev/failure-mode': ['open', 'closed'],
+}
+
+export const annotationPrefix = 'sluice.dev/'
+
+type Annotated = Pick<ObjectFacts, 'annotations'> | undefined
+
+/** Values have been checked when the object was admitted; undefined where nothing is said. */
+export function enrollWish(object: Annotated): boolean | undefined {
+  const value = object?.annotations['sluice.dev/enroll']
+  return value === undefined ? undefined : value === 'true'
+}
+
+export function accelerationWish(object: Annotated): Acceleration | undefined {
+  const value = object?.annotations['sluice.dev/accelerate']
+  return value === 'auto' || value === 'full' || value === 'off' ? value : undefined
+}
+
+export function failureModeWish(object: Annotated): FailureMode | undefined {
+  const value = object?.annotations['sluice.dev/failure-mode']
+  return value === 'open' || value === 'closed' ? value : undefined
+}
+
+export interface AnnotationFault {
+  readonly name: string
+  readonly message: string
+  readonly fix: string
+  readonly severity: 'error' | 'warning'
+}
+
+/** What is wrong with our annotations on an object of that kind. */
+export function annotationFaults(
+  kind: string,
+  annotations: Readonly<Record<string, string>>,
+): readonly AnnotationFault[] {
+  const own = Object.entries(annotations).filter(([name]) => name.startsWith(annotationPrefix))
+  return own.flatMap(([name, value]) => {
+    const values = annotationValues[name]
+    if (values === undefined) {
+      const known = Object.keys(annotationValues).join(', ')
+      return fault('warning', name, 'is not known', `use one of ${known}, or take it away`)
+    }
+    if (kind !== 'Namespace' && kind !== 'Pod') {
+      const fix = 'put it on a Namespace or a Pod'
+      return fault('warning', name, `has no effect on a ${kind}`, fix)
+    }
+    if (values.includes(value)) return []
+    const allowed = values.map((each) => JSON.stringify(each)).join(', ')
+    const found = JSON.stringify(value.slice(0, 40))
+    return fault('error', name, `is ${found}, not one of ${allowed}`, `set one of ${allowed}`)
+  })
+}
+
+function fault(
+  severity: AnnotationFault['severity'],
+  name: string,
+  message: string,
+  fix: string,
+): readonly AnnotationFault[] {
+  return [{ severity, name, message, fix }]
+}
+
+/**
+ * The annotations that are in force: a wrong value is replaced by the one that was in force before, or by
+ * none. So a slip of the pen neither takes a pod out of the mesh nor keeps back the rest of the object.
+ */
+export function annotationsInForce(
+  annotations: Readonly<Record<string, string>>,
+  faults: readonly AnnotationFault[],
+  before: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const inForce = { ...annotations }
+  for (const { name, severity } of faults) {
+    if (severity === 'warning') continue
+    const last = before[name]
+    if (last === undefined) delete inForce[name]
+    else inForce[name] = last
+  }
+  return inForce
+}

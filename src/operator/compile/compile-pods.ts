@@ -1,0 +1,132 @@
+import { compareNames } from '../../model/diff.ts'
+import type { Locality, MeshSettings, PodEnrolment, Workload } from '../../model/resources.ts'
+import { accelerationWish, failureModeWish } from './annotations.ts'
+import { chooseEnrolment, hasEnded } from './enrolment.ts'
+import type { NamespaceFacts, NodeFacts, PodFacts } from './facts.ts'
+import type { ReportProblem } from './problem.ts'
+import { workloadNames } from './workload-labels.ts'
+
+export interface CompiledPods {
+  /** By `namespace/name`, without their services. */
+  readonly workloads: ReadonlyMap<string, Workload>
+  readonly enrolments: readonly PodEnrolment[]
+}
+
+export interface PodSurroundings {
+  readonly mesh: MeshSettings
+  readonly namespaces: ReadonlyMap<string, NamespaceFacts>
+  readonly nodes: ReadonlyMap<string, NodeFacts>
+}
+
+/** Pods that have no node yet are nobody's work. */
+export function compilePods(
+  pods: readonly PodFacts[],
+  around: PodSurroundings,
+  report: ReportProblem,
+): CompiledPods {
+  const scheduled = pods.filter(({ node }) => node !== '')
+  const owners = ownersOfAddresses(scheduled, report)
+  const workloads = new Map<string, Workload>()
+  const enrolments: PodEnrolment[] = []
+  for (const pod of scheduled) {
+    const ips = pod.hostNetwork ? pod.ips : pod.ips.filter((ip) => owners.get(ip) === pod)
+    const workload = hasEnded(pod) ? undefined : compileWorkload(pod, ips, around)
+    if (workload !== undefined) workloads.set(`${pod.namespace}/${pod.name}`, workload)
+    enrolments.push(compileEnrolment(pod, ips, around, workload?.uid ?? ''))
+  }
+  return { workloads, enrolments }
+}
+
+/**
+ * Which pod has an address. One that ended has none; while a pod is deleted, a new one may have its address
+ * already; of two that both run, the younger is right, as the other's status is stale.
+ */
+function ownersOfAddresses(
+  pods: readonly PodFacts[],
+  report: ReportProblem,
+): ReadonlyMap<string, PodFacts> {
+  const owners = new Map<string, PodFacts>()
+  for (const pod of pods.filter((candidate) => !candidate.hostNetwork && !hasEnded(candidate))) {
+    for (const ip of pod.ips) {
+      const other = owners.get(ip)
+      if (other === undefined) {
+        owners.set(ip, pod)
+        continue
+      }
+      const [winner, loser] = isRather(pod, other) ? [pod, other] : [other, pod]
+      owners.set(ip, winner)
+      if (loser.deleting) continue
+      report({
+        severity: 'warning',
+        kind: 'Pod',
+        namespace: loser.namespace,
+        name: loser.name,
+        field: 'status.podIPs',
+        message: `has ${ip}, which Pod ${winner.namespace}/${winner.name} has too`,
+        fix: 'delete the pod that is gone',
+        effect: 'the younger pod has the address',
+      })
+    }
+  }
+  return owners
+}
+
+function isRather(a: PodFacts, b: PodFacts): boolean {
+  if (a.deleting !== b.deleting) return b.deleting
+  if (a.created !== b.created) return a.created > b.created
+  return compareNames(`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`) < 0
+}
+
+function compileWorkload(
+  pod: PodFacts,
+  ips: readonly string[],
+  { mesh, namespaces, nodes }: PodSurroundings,
+): Workload {
+  return {
+    type: 'workload',
+    uid: `${mesh.cluster}/Pod/${pod.namespace}/${pod.name}`,
+    cluster: mesh.cluster,
+    namespace: pod.namespace,
+    name: pod.name,
+    addresses: ips.map((ip) => ({ network: mesh.network, ip })),
+    node: pod.node,
+    hostNetwork: pod.hostNetwork,
+    trustDomain: mesh.trustDomain,
+    serviceAccount: pod.serviceAccount,
+    locality: localityOf(nodes.get(pod.node)),
+    tunnel: 'none',
+    enrolled: chooseEnrolment(pod, namespaces.get(pod.namespace)).enrolled,
+    ready: pod.ready,
+    ...workloadNames(pod),
+  }
+}
+
+export function localityOf(node: NodeFacts | undefined): Locality {
+  const label = (name: string) => node?.labels[name] ?? ''
+  return {
+    region: label('topology.kubernetes.io/region'),
+    zone: label('topology.kubernetes.io/zone'),
+    subzone: label('topology.istio.io/subzone'),
+  }
+}
+
+function compileEnrolment(
+  pod: PodFacts,
+  ips: readonly string[],
+  { mesh, namespaces }: PodSurroundings,
+  workload: string,
+): PodEnrolment {
+  const namespace = namespaces.get(pod.namespace)
+  return {
+    type: 'enrolment',
+    uid: pod.uid,
+    namespace: pod.namespace,
+    name: pod.name,
+    node: pod.node,
+    workload,
+    addresses: ips,
+    ...chooseEnrolment(pod, namespace),
+    acceleration: accelerationWish(pod) ?? accelerationWish(namespace) ?? mesh.acceleration,
+    failureMode: failureModeWish(pod) ?? failureModeWish(namespace) ?? mesh.failureMode,
+  }
+}

@@ -1,0 +1,130 @@
+import { compareNames } from '../../model/diff.ts'
+import { sameData } from '../../model/equal.ts'
+import {
+  type MeshSettings,
+  type Resource,
+  resourceName,
+  type Workload,
+} from '../../model/resources.ts'
+import { withoutAddressConflicts } from './address-conflicts.ts'
+import { admit, factsId, type LastGood } from './admit.ts'
+import { compilePods } from './compile-pods.ts'
+import { compileServices } from './compile-services.ts'
+import type { Facts, Kind } from './facts.ts'
+import type { Problem } from './problem.ts'
+
+export const defaultMesh: MeshSettings = {
+  type: 'settings',
+  cluster: 'Kubernetes',
+  network: 'default',
+  trustDomain: 'cluster.local',
+  unclassified: 'count',
+  outside: 'allow',
+  acceleration: 'auto',
+  failureMode: 'open',
+}
+
+export interface CompileOptions {
+  readonly mesh?: MeshSettings
+  /** `cluster.local` unless told. */
+  readonly clusterDomain?: string
+  /** The result of the compilation before: what it held for objects that are bad now stays in force. */
+  readonly previous?: CompileResult
+  /** File and line of an object, for problems. */
+  readonly placeOf?: (object: unknown) => string | undefined
+}
+
+export interface CompileResult {
+  /** Sorted by name. A resource that did not change is the same object as in the compilation before. */
+  readonly resources: readonly Resource[]
+  readonly problems: readonly Problem[]
+  readonly inForce: LastGood
+}
+
+/**
+ * Turns Kubernetes' objects (Namespace, Node, Pod, Service, EndpointSlice) into the mesh model. Pure: the
+ * same objects, in any order, give the same resources. Never throws: what is wrong with an object is a
+ * problem, and the others go on.
+ */
+export function compile(objects: readonly unknown[], options: CompileOptions = {}): CompileResult {
+  const { mesh = defaultMesh, clusterDomain = 'cluster.local', previous, placeOf } = options
+  const problems: Problem[] = []
+  const admission = (problem: Problem) => void problems.push(problem)
+  const before = previous?.inForce ?? new Map()
+  const { inForce, places } = admit(objects, before, admission, placeOf ?? (() => undefined))
+  const report = (problem: Problem) => {
+    const place = places.get(factsId(problem))
+    problems.push(place === undefined ? problem : { ...problem, place })
+  }
+  const nodes = new Map(ofKind(inForce, 'Node').map((node) => [node.name, node]))
+  const namespaces = new Map(ofKind(inForce, 'Namespace').map((each) => [each.name, each]))
+  const pods = compilePods(ofKind(inForce, 'Pod'), { mesh, namespaces, nodes }, report)
+  const { services, servicesOf } = compileServices(
+    withoutAddressConflicts(ofKind(inForce, 'Service'), report),
+    ofKind(inForce, 'EndpointSlice'),
+    { mesh, clusterDomain, nodes, workloads: pods.workloads },
+    report,
+  )
+  const workloads = [...pods.workloads.values()].map((workload): Workload => {
+    const keys = servicesOf.get(workload.uid)
+    return keys === undefined ? workload : { ...workload, services: keys }
+  })
+  const resources = unique([mesh, ...services, ...workloads, ...pods.enrolments], report)
+  return {
+    resources: keepIdentity(resources, previous?.resources ?? []),
+    problems: problems.sort(byObject),
+    inForce,
+  }
+}
+
+/** Sorted, so that the order of the input decides nothing. */
+function ofKind<K extends Kind>(facts: LastGood, kind: K): Extract<Facts, { kind: K }>[] {
+  return [...facts]
+    .filter(([, each]) => each.kind === kind)
+    .sort(([a], [b]) => compareNames(a, b))
+    .map(([, each]) => each as Extract<Facts, { kind: K }>)
+}
+
+/** Two pods with one uid would be one enrolment. The first by name is kept. */
+function unique(resources: readonly Resource[], report: (problem: Problem) => void): Resource[] {
+  const named = new Map<string, Resource>()
+  for (const resource of resources) {
+    const name = resourceName(resource)
+    const other = named.get(name)
+    if (other === undefined) named.set(name, resource)
+    else if (other.type === 'enrolment' && resource.type === 'enrolment') {
+      report({
+        severity: 'error',
+        kind: 'Pod',
+        namespace: resource.namespace,
+        name: resource.name,
+        field: 'metadata.uid',
+        message: `is that of Pod ${other.namespace}/${other.name} too`,
+        fix: 'give each pod a uid of its own',
+        effect: 'it is not enrolled',
+      })
+    }
+  }
+  return [...named].sort(([a], [b]) => compareNames(a, b)).map(([, resource]) => resource)
+}
+
+function keepIdentity(
+  resources: readonly Resource[],
+  previous: readonly Resource[],
+): readonly Resource[] {
+  const before = new Map(previous.map((resource) => [resourceName(resource), resource]))
+  return resources.map((resource) => {
+    const old = before.get(resourceName(resource))
+    return old !== undefined && sameData(old, resource) ? old : resource
+  })
+}
+
+function byObject(a: Problem, b: Problem): number {
+  return (
+    compareNames(a.kind, b.kind) ||
+    compareNames(a.namespace, b.namespace) ||
+    compareNames(a.name, b.name) ||
+    compareNames(a.field, b.field) ||
+    compareNames(a.message, b.message)
+  )
+}

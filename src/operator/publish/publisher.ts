@@ -1,0 +1,98 @@
+import { diffResources } from '../../model/diff.ts'
+import type { Resource } from '../../model/resources.ts'
+import type { Delta } from '../../model/source.ts'
+import type { TableChange } from '../../model/tables.ts'
+import { createAnswers } from './answers.ts'
+import { defaultLimits, type PublishLimits } from './limits.ts'
+import {
+  createSession,
+  type NodeSession,
+  type Session,
+  type SessionHandles,
+  type SessionStatus,
+} from './session.ts'
+import { createSnapshot } from './snapshot.ts'
+
+/** Holds what was compiled and tells each node what it subscribed to. Knows nothing of transports. */
+export interface Publisher {
+  /** Makes these the whole of what is published. */
+  replace(resources: readonly Resource[]): void
+  /** Publishes a change. Nothing is sent to anybody before the first of these two calls. */
+  apply(change: TableChange): void
+  /**
+   * A node's stream begins; its first delta is sent from here, if anything was published yet.
+   * @param node who it is, proven by the transport, not what the node says it is
+   * @param names what it subscribes to beside its own name
+   * @throws Error when the node has too many streams
+   */
+  connect(node: string, names: readonly string[], send: (delta: Delta) => void): NodeSession
+  status(): PublisherStatus
+}
+
+export interface PublisherStatus {
+  readonly version: string
+  readonly resources: number
+  /** Different names that any node is subscribed to. */
+  readonly answers: number
+  readonly sessions: readonly SessionStatus[]
+}
+
+/** @param epoch tells versions of one run from those of another */
+export function createPublisher(epoch: string, limits: PublishLimits = defaultLimits): Publisher {
+  const snapshot = createSnapshot()
+  const answers = createAnswers(snapshot)
+  const watchers = new Map<string, Set<Session>>()
+  const sessions = new Set<Session>()
+  let version = 0
+
+  const handles: SessionHandles = {
+    answers,
+    limits,
+    version: () => `${epoch}.${version}`,
+    ready: () => version > 0,
+    watch(name, session) {
+      const watching = watchers.get(name) ?? new Set()
+      watchers.set(name, watching.add(session))
+    },
+    unwatch(name, session) {
+      const watching = watchers.get(name)
+      watching?.delete(session)
+      if (watching?.size === 0) watchers.delete(name)
+    },
+    closed: (session) => void sessions.delete(session),
+  }
+
+  function apply(change: TableChange): void {
+    const first = version === 0
+    if (!first && change.upserts.length === 0 && change.removals.length === 0) return
+    version += 1
+    const affected = new Set<Session>()
+    for (const name of answers.invalidate(snapshot.change(change))) {
+      for (const session of watchers.get(name) ?? []) affected.add(session)
+    }
+    for (const session of first ? [...sessions] : affected) session.changed()
+  }
+
+  return {
+    apply,
+    replace: (resources) => apply(diffResources(snapshot.tables.resources.values(), resources)),
+    connect(node, names, send) {
+      const own = [...sessions].filter((session) => session.node === node).length
+      if (own >= limits.streamsPerNode) {
+        throw new Error(
+          `node ${node} has ${own} streams open, and streamsPerNode is ${limits.streamsPerNode}: close one first`,
+        )
+      }
+      const session = createSession(node, names, send, handles)
+      sessions.add(session)
+      session.changed()
+      return session
+    },
+    status: () => ({
+      version: handles.version(),
+      resources: snapshot.tables.resources.size,
+      answers: answers.size,
+      sessions: [...sessions].map((session) => session.status()),
+    }),
+  }
+}

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { prepareBpffs } from './bpffs.ts'
 import { removeCgroup } from './cgroup.ts'
 import { createDenials, type Denial, type Denials, type Undo } from './faults.ts'
 import type { ObjectMeta, PodObject, ServiceObject } from './kube/objects.ts'
@@ -83,10 +84,9 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     const parts = names.map((node, index) =>
       createNode({ lab: name, paths, name: node, index, zone: `zone${index + 1}`, ipv6 }),
     )
-    const fabric = await buildNetwork(
-      name,
-      parts.map(({ node }) => node),
-    )
+    const labNodes = parts.map(({ node }) => node)
+    await prepareBpffs(labNodes.map(({ bpffs }) => bpffs))
+    const fabric = await buildNetwork(name, labNodes)
     const objects = createObjectStore()
     for (const { node } of parts)
       objects.put(nodeObject(node.name, node.zone, node.addresses, node.podCidrs))
@@ -108,7 +108,10 @@ async function buildNetwork(lab: string, nodes: readonly LabNode[]): Promise<str
     namespaces.map((namespace) => `netns add ${namespace}`),
   )
   for (const node of nodes) mkdirSync(node.run, { recursive: true })
-  const fabric = await buildFabric(lab)
+  const fabric = await buildFabric(
+    lab,
+    nodes.some(({ addresses }) => addresses.v6 !== undefined),
+  )
   await joinFabric(
     fabric,
     nodes.map((node) => fabricMember(node, nodes)),

@@ -10,11 +10,6 @@ export function cgroup2Mount(mountinfo: string = ownMounts()): string {
   throw new Error('no cgroup v2 is mounted: mount -t cgroup2 none /sys/fs/cgroup/unified')
 }
 
-/** Where bpffs is mounted; undefined when it is not. */
-export function bpffsMount(mountinfo: string = ownMounts()): string | undefined {
-  return mountPoint(mountinfo, 'bpf')
-}
-
 function ownMounts(): string {
   return readFileSync('/proc/self/mountinfo', 'utf8')
 }

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { bpffsMount, cgroup2Mount } from './mounts.ts'
+import { cgroup2Mount } from './mounts.ts'
 
 /** Everything that a lab leaves in the machine's own namespaces is under one of these, and only these. */
 export interface LabPaths {
@@ -14,7 +14,8 @@ export interface LabPaths {
 const NETNS_FOLDER = '/run/netns'
 const RUN_FOLDER = '/run/sluice-lab'
 const PREFIX = 'sluice-lab-'
-const BPFFS_DEFAULT = '/sys/fs/bpf'
+/** Where everybody mounts it, systemd too. */
+export const BPFFS = '/sys/fs/bpf'
 
 /** @throws Error when the name would not do as a part of file names */
 export function labPaths(lab: string): LabPaths {
@@ -24,7 +25,7 @@ export function labPaths(lab: string): LabPaths {
   return {
     run: join(RUN_FOLDER, lab),
     cgroup: join(cgroup2Mount(), PREFIX + lab),
-    bpffs: join(bpffsMount() ?? BPFFS_DEFAULT, PREFIX + lab),
+    bpffs: join(BPFFS, PREFIX + lab),
   }
 }
 
@@ -49,7 +50,7 @@ export function netnsNamesOf(lab: string): string[] {
 export function labsOnMachine(): string[] {
   const names = new Set<string>()
   for (const name of namesIn(NETNS_FOLDER)) names.add(name.split('.')[0] ?? '')
-  for (const folder of [cgroup2Mount(), bpffsMount() ?? BPFFS_DEFAULT]) {
+  for (const folder of [cgroup2Mount(), BPFFS]) {
     for (const name of namesIn(folder)) names.add(name)
   }
   const labs = [...names]

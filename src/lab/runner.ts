@@ -7,12 +7,14 @@ import {
   startProcess,
 } from './process/process.ts'
 
+const DEFAULT_TIMEOUT_MS = 60_000
+
 export interface RunOptions extends EnterOptions, SpawnOptions {}
 
 export interface ExecOptions extends RunOptions {
   /** False: a status other than 0 is no error. */
   readonly check?: boolean
-  /** Killed after that. */
+  /** Killed after that: one minute, so that nothing hangs for ever. */
   readonly timeoutMs?: number
   /** Written to its standard input. */
   readonly input?: string
@@ -38,7 +40,7 @@ export function createRunner(place: Place): Runner {
     exec: (argv, options = {}) => {
       const started = spawn(argv, options)
       if (options.input !== undefined) started.stdin.write(options.input)
-      return finish(started, options.check ?? true, options.timeoutMs)
+      return finish(started, options.check ?? true, options.timeoutMs ?? DEFAULT_TIMEOUT_MS)
     },
   }
 }

@@ -19,18 +19,25 @@ export function nodeAddresses(node: number, ipv6: boolean): Addresses {
   return { v4: `172.18.0.${10 + node}`, v6: ipv6 ? `fd00:172:18::${hex(10 + node)}` : undefined }
 }
 
+/** The router to everywhere else, which throws away whatever it gets. */
+export function routerAddresses(ipv6: boolean): Addresses {
+  return { v4: '172.18.0.1', v6: ipv6 ? 'fd00:172:18::1' : undefined }
+}
+
 /** Of a machine on that network that is no node: what is outside the cluster. */
 export function hostAddresses(host: number, ipv6: boolean): Addresses {
   return { v4: `172.18.0.${100 + host}`, v6: ipv6 ? `fd00:172:18::${hex(100 + host)}` : undefined }
 }
 
-/** A node's share of the pod network. */
-export function podCidrs(node: number, ipv6: boolean): Addresses {
+/** A node's share of the pod network; from 1 on, so that no IPv6 address has a group of zero to leave out. */
+export function podCidrs(index: number, ipv6: boolean): Addresses {
+  const node = index + 1
   return { v4: `10.244.${node}.0/24`, v6: ipv6 ? `fd00:10:244:${hex(node)}::/64` : undefined }
 }
 
 /** @param pod 0 to MAX_PODS_PER_NODE - 1 */
-export function podAddresses(node: number, pod: number, ipv6: boolean): Addresses {
+export function podAddresses(nodeIndex: number, pod: number, ipv6: boolean): Addresses {
+  const node = nodeIndex + 1
   return {
     v4: `10.244.${node}.${pod + 2}`,
     v6: ipv6 ? `fd00:10:244:${hex(node)}::${hex(pod + 2)}` : undefined,
@@ -38,8 +45,8 @@ export function podAddresses(node: number, pod: number, ipv6: boolean): Addresse
 }
 
 /** Pods reach everything through it; it is the node's own. */
-export function podGatewayV4(node: number): string {
-  return `10.244.${node}.1`
+export function podGatewayV4(nodeIndex: number): string {
+  return `10.244.${nodeIndex + 1}.1`
 }
 
 /** The same on every node, as link-local addresses may be. */

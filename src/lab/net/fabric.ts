@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { netnsName, netnsPath } from '../names.ts'
-import type { Addresses } from './addresses.ts'
+import { type Addresses, routerAddresses } from './addresses.ts'
 import { ipBatch } from './ip.ts'
 
 const BRIDGE = 'br0'
@@ -21,19 +21,25 @@ export interface FabricMember {
   readonly sysctls: Readonly<Record<string, string>>
 }
 
-/** The namespace is there already: all of a lab's are made in one go. */
-export async function buildFabric(lab: string): Promise<Fabric> {
+/**
+ * The bridge is the members' default router too: a node without a route would refuse what the real network
+ * swallows. The namespace is there already: all of a lab's are made in one go.
+ */
+export async function buildFabric(lab: string, ipv6: boolean): Promise<Fabric> {
   const netns = netnsPath(netnsName(lab, 'fabric'))
+  const { v4, v6 } = routerAddresses(ipv6)
+  const lines = [
+    `link add ${BRIDGE} type bridge forward_delay 0 mcast_snooping 0`,
+    `link set ${BRIDGE} up`,
+    `address add ${v4}/24 dev ${BRIDGE}`,
+    ...(v6 === undefined ? [] : [`address add ${v6}/64 dev ${BRIDGE} nodad`]),
+  ]
   // Where the bridge module's netfilter hooks are loaded, frames would pass the IP hooks as well.
   const bridgeHooks = existsSync('/proc/sys/net/bridge/bridge-nf-call-iptables')
   const sysctls: Record<string, string> = bridgeHooks
     ? { 'net.bridge.bridge-nf-call-iptables': '0', 'net.bridge.bridge-nf-call-ip6tables': '0' }
     : {}
-  await ipBatch(
-    netns,
-    [`link add ${BRIDGE} type bridge forward_delay 0 mcast_snooping 0`, `link set ${BRIDGE} up`],
-    sysctls,
-  )
+  await ipBatch(netns, lines, sysctls)
   return { netns }
 }
 
@@ -52,9 +58,20 @@ export async function joinFabric(fabric: Fabric, members: readonly FabricMember[
 }
 
 async function configureMember({ netns, addresses, routes, sysctls }: FabricMember): Promise<void> {
-  const lines = ['link set lo up', 'link set eth0 up', `address add ${addresses.v4}/24 dev eth0`]
-  // Without duplicate address detection, which would keep every address unusable for a second.
-  if (addresses.v6 !== undefined) lines.push(`address add ${addresses.v6}/64 dev eth0 nodad`)
+  const router = routerAddresses(addresses.v6 !== undefined)
+  const lines = [
+    'link set lo up',
+    'link set eth0 up',
+    `address add ${addresses.v4}/24 dev eth0`,
+    `route add default via ${router.v4}`,
+  ]
+  if (addresses.v6 !== undefined) {
+    // Without duplicate address detection, which would keep every address unusable for a second.
+    lines.push(
+      `address add ${addresses.v6}/64 dev eth0 nodad`,
+      `route add default via ${router.v6}`,
+    )
+  }
   const quick = addresses.v6 === undefined ? {} : { 'net.ipv6.conf.eth0.accept_dad': '0' }
   await ipBatch(netns, [...lines, ...routes], { ...quick, ...sysctls })
 }

@@ -59,20 +59,23 @@ export function startProcess(argv: readonly string[], options: SpawnOptions = {}
 
 /**
  * Runs to the end.
- * @throws Error with what it printed to standard error, when its status is not 0 and `check` is not false
+ * @throws Error with what it printed, when its status is not 0 (with `check`), or its time was over
  */
 export async function finish(
   started: LabProcess,
   check: boolean,
-  timeoutMs?: number,
+  timeoutMs: number,
 ): Promise<Finished> {
   started.stdin.end()
-  const timer =
-    timeoutMs === undefined ? undefined : setTimeout(() => started.kill('SIGKILL'), timeoutMs)
+  let late = ''
+  const timer = setTimeout(() => {
+    late = ` after ${timeoutMs} ms, which is all it had`
+    started.kill('SIGKILL')
+  }, timeoutMs)
   const exit = await started.exited
   clearTimeout(timer)
-  if (check && exit.status !== 0) {
-    throw new Error(`${describe(started)}: ended with ${exitText(exit)}: ${tail(started)}`)
+  if ((check && exit.status !== 0) || late !== '') {
+    throw new Error(`${describe(started)}: ended with ${exitText(exit)}${late}: ${tail(started)}`)
   }
   return { ...exit, stdout: started.stdout(), stderr: started.stderr() }
 }

@@ -14,6 +14,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { cgroup2Mount } from '../../../src/lab/mounts.ts'
 import type { CounterName } from '../../../src/nodeproxy/kernel/counters.ts'
+import { layoutVersion } from '../../../src/nodeproxy/kernel/abi.ts'
+import { u32Bytes, u64Bytes } from '../../../src/nodeproxy/kernel/layout.ts'
+import type { MapName } from '../../../src/nodeproxy/kernel/maps.ts'
 import type { Kernel, KernelOptions } from '../../../src/nodeproxy/kernel/kernel.ts'
 import { openKernel } from '../../../src/nodeproxy/kernel/open.ts'
 import { defaultSettings, type Settings } from '../../../src/nodeproxy/kernel/settings.ts'
@@ -38,6 +41,9 @@ export interface Rig {
   beat(ageMs: number): void
   /** What the counters rose by in `work`; names that did not change are left out. */
   counted<T>(work: () => T): { result: T; rose: Partial<Record<CounterName, number>> }
+  /** A descriptor of one of the node's maps, for what the Kernel has no method for. */
+  map(name: MapName): number
+  setActiveLayout(version: number): void
   /** Another Kernel on the same pins, as a restarted proxy opens it. */
   reopen(changes?: Partial<KernelOptions>): Kernel
 }
@@ -87,6 +93,7 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
   }
   beat(-3_600_000)
   if (rigOptions.idle !== true) kernel.goLive()
+  const map = openMaps(t, native, join(bpffsDir, 'sluice'))
   return {
     native,
     kernel,
@@ -102,11 +109,31 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
     asOutsider: (work) => inCgroup(cgroups.root, cgroups.app, work),
     beat,
     counted: (work) => counted(kernel, work),
+    map,
+    setActiveLayout: (version) => {
+      const bytes = u64Bytes(BigInt(version))
+      native.bpfMapUpdate(map('active_layout'), u32Bytes(0), bytes, 0)
+    },
     reopen: (changes) => {
       const next = openKernel({ ...options, ...changes })
       opened.push(next)
       return next
     },
+  }
+}
+
+function openMaps(t: TestContext, native: Native, directory: string): (name: MapName) => number {
+  const fds = new Map<MapName, number>()
+  t.after(() => {
+    for (const fd of fds.values()) native.closeFd(fd)
+  })
+  const [node = ''] = readdirSync(directory)
+  return (name) => {
+    const shared = name === 'active_layout' ? name : `v${layoutVersion}/maps/${name}`
+    const fd = fds.get(name) ?? native.bpfGetPinned(join(directory, node, shared))
+    if (fd < 0) throw new Error(`map ${name} is not pinned: errno ${-fd}`)
+    fds.set(name, fd)
+    return fd
   }
 }
 

@@ -1,8 +1,6 @@
+import type { Undo } from './net/link-faults.ts'
 import { nftApply } from './net/nft.ts'
 import type { LabPod } from './pod.ts'
-
-/** Takes the fault away again. */
-export type Undo = () => Promise<void>
 
 /** What a drop is about; what is not given is any. */
 export interface Denial {

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { prepareBpffs } from './bpffs.ts'
 import { removeCgroup } from './cgroup.ts'
-import { createDenials, type Denial, type Denials, type Undo } from './faults.ts'
+import { createDenials, type Denial, type Denials } from './faults.ts'
+import { addHost, type LabHost } from './host.ts'
 import type { ObjectMeta, PodObject, ServiceObject } from './kube/objects.ts'
 import {
   nodeObject,
@@ -13,14 +14,13 @@ import {
 import { createObjectStore, type ObjectStore } from './kube/store.ts'
 import { type LabPaths, netnsName } from './names.ts'
 import { MAX_NODES } from './net/addresses.ts'
-import { buildFabric, joinFabric } from './net/fabric.ts'
+import { buildFabric, type Fabric, joinFabric } from './net/fabric.ts'
 import { deleteNetns, ipBatch } from './net/ip.ts'
+import { cutLink, delayLink, type Undo } from './net/link-faults.ts'
 import { connectPods, disconnectPods } from './net/pod-network.ts'
 import { createNode, fabricMember, type LabNode, nodeNetnsName, type NodeParts } from './node.ts'
 import { claimLab } from './owner.ts'
 import { type LabPod, planPod, type PodParts, startSandbox } from './pod.ts'
-import { runCommand } from './process/command.ts'
-import { enterArgv } from './process/enter.ts'
 
 export interface LabOptions {
   /** Unique on the machine; made up when absent. */
@@ -62,6 +62,10 @@ export interface Lab extends AsyncDisposable {
   deny(denial: Denial): Promise<Undo>
   /** Nothing gets to or from the other nodes any more, and nobody is told. */
   cutLink(node: LabNode): Promise<Undo>
+  /** Everything to and from the other nodes is that much later, each way. */
+  delayLink(node: LabNode, delayMs: number): Promise<Undo>
+  /** A machine outside the cluster, on the nodes' network. */
+  addHost(name: string): Promise<LabHost>
   close(): Promise<void>
 }
 
@@ -98,7 +102,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   }
 }
 
-async function buildNetwork(lab: string, nodes: readonly LabNode[]): Promise<string> {
+async function buildNetwork(lab: string, nodes: readonly LabNode[]): Promise<Fabric> {
   const namespaces = [
     netnsName(lab, 'fabric'),
     ...nodes.map((node) => nodeNetnsName(lab, node.name)),
@@ -116,7 +120,7 @@ async function buildNetwork(lab: string, nodes: readonly LabNode[]): Promise<str
     fabric,
     nodes.map((node) => fabricMember(node, nodes)),
   )
-  return fabric.netns
+  return fabric
 }
 
 interface Cluster {
@@ -124,8 +128,7 @@ interface Cluster {
   readonly ipv6: boolean
   readonly paths: LabPaths
   readonly nodes: readonly NodeParts[]
-  /** Namespace file. */
-  readonly fabric: string
+  readonly fabric: Fabric
   readonly objects: ObjectStore
 }
 
@@ -141,6 +144,7 @@ function assemble(cluster: Cluster, release: () => Promise<void>): Lab {
     return found
   }
   let services = 0
+  let hosts = 0
   let closed: Promise<void> | undefined
   const close = () => (closed ??= release())
   const denials = new Map<LabNode, Denials>()
@@ -177,6 +181,13 @@ function assemble(cluster: Cluster, release: () => Promise<void>): Lab {
       return ofNode.deny(denial)
     },
     cutLink: (node) => cutLink(cluster.fabric, node),
+    delayLink: (node, delayMs) => delayLink(cluster.fabric, node, delayMs, cluster.paths.cgroup),
+    addHost: (name) =>
+      addHost(cluster.name, cluster.paths, cluster.fabric, {
+        name,
+        index: hosts++,
+        ipv6: cluster.ipv6,
+      }),
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -276,14 +287,4 @@ function annotated(metadata: ObjectMeta, changes: Annotations): ObjectMeta {
     merged.filter((entry): entry is [string, string] => entry[1] !== undefined),
   )
   return { ...metadata, annotations }
-}
-
-/** The bridge stops forwarding for that port; the link stays up, as when a switch far away fails. */
-async function cutLink(fabric: string, node: LabNode): Promise<Undo> {
-  const setState = (state: 'disabled' | 'forwarding') =>
-    runCommand(
-      enterArgv({ netns: fabric }, ['bridge', 'link', 'set', 'dev', node.port, 'state', state]),
-    )
-  await setState('disabled')
-  return async () => void (await setState('forwarding'))
 }

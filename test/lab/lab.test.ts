@@ -170,6 +170,33 @@ test('a cluster without a mesh', async (t) => {
     assert.deepEqual(names(await ask(client, two.addresses.v4, 9090)), ['server-2'])
   })
 
+  await t.test('a delayed link is as late as said, both ways', async (own) => {
+    const [before] = await ask(client, two.addresses.v4, 9090)
+    const undo = await lab.delayLink(lab.node('node2'), 30)
+    own.after(undo)
+    for (const address of ownAddresses(two)) {
+      const [during] = await ask(client, address, 9090)
+      // A connection and a question: two ways there, two back.
+      assert.ok(during?.ok === true && during.us >= 120_000, JSON.stringify(during))
+    }
+    const sink = await startSink(two, 7001)
+    assert.equal((await sendBytes(client, two.addresses.v4, 7001, 2_000_000)).bytes, 2_000_000)
+    await sink.stop()
+    await undo()
+    const [after] = await ask(client, two.addresses.v4, 9090)
+    assert.ok(before?.ok === true && after?.ok === true, JSON.stringify({ before, after }))
+  })
+
+  await t.test('a machine outside is reached with the address of the node', async () => {
+    const host = await lab.addHost('outside')
+    await startWho(host, 'outside', 8080)
+    for (const [index, address] of ownAddresses(host).entries()) {
+      const [answer] = await ask(client, address, 8080)
+      assert.ok(answer?.ok, JSON.stringify(answer))
+      assert.equal(answer.answer.accept[0], ownAddresses(lab.node('node1'))[index])
+    }
+  })
+
   await t.test('bytes arrive', async () => {
     const sink = await startSink(two, 7000)
     assert.equal((await sendBytes(client, two.addresses.v4, 7000, 5_000_000)).bytes, 5_000_000)

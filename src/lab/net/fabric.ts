@@ -3,7 +3,7 @@ import { netnsName, netnsPath } from '../names.ts'
 import { type Addresses, routerAddresses } from './addresses.ts'
 import { ipBatch } from './ip.ts'
 
-const BRIDGE = 'br0'
+export const BRIDGE = 'br0'
 
 /** The network between the nodes: a bridge in a namespace of its own. */
 export interface Fabric {

@@ -11,7 +11,7 @@ import type { Kind, ObjectFacts } from './facts.ts'
 
 const clusterScoped: readonly Kind[] = ['Namespace', 'Node']
 
-/** Namespaced objects that name none are in `default`, as kubectl has it. */
+/** Namespaced objects that name none, or the empty one, are in `default`, as kubectl has it. */
 export function readMeta<K extends Kind>(
   fields: Fields,
   kind: K,
@@ -21,7 +21,7 @@ export function readMeta<K extends Kind>(
   return {
     kind,
     name,
-    namespace: clusterScoped.includes(kind) ? '' : readText(metadata, 'namespace', 'default'),
+    namespace: clusterScoped.includes(kind) ? '' : readText(metadata, 'namespace', '') || 'default',
     uid: readText(metadata, 'uid', ''),
     labels: readTextMap(metadata, 'labels'),
     annotations: readTextMap(metadata, 'annotations'),

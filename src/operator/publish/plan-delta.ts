@@ -16,6 +16,8 @@ export interface DeltaPlan {
   readonly removals: readonly string[]
   readonly present: readonly string[]
   readonly absent: readonly string[]
+  /** Rejected resources that are not wanted any more, or changed. */
+  readonly obsolete: readonly string[]
   /** Nothing is left to be sent after it. */
   readonly complete: boolean
 }
@@ -46,7 +48,10 @@ export function planDelta(
   const removals = complete
     ? [...held.resources.keys()].filter((name) => !wanted.has(name)).sort(compareNames)
     : []
-  return { upserts, removals, present, absent, complete }
+  const obsolete = [...held.rejected]
+    .filter(([name, resource]) => wanted.get(name) !== resource)
+    .map(([name]) => name)
+  return { upserts, removals, present, absent, obsolete, complete }
 }
 
 function isHeld(answer: Answer, held: Held, upserts: ReadonlyMap<string, Resource>): boolean {

@@ -15,9 +15,9 @@ import {
 /** The compiled mesh, with what answers look up beside the tables. */
 export interface Snapshot {
   readonly tables: MeshTables
-  enrolmentsOn(node: string): Iterable<PodEnrolment>
+  readonly enrolmentsOn: (node: string) => Iterable<PodEnrolment>
   /** The service without its endpoints: the same object as long as nothing else of it changes. */
-  summaryOf(key: string): Service | undefined
+  readonly summaryOf: (key: string) => Service | undefined
 }
 
 export interface MutableSnapshot extends Snapshot {

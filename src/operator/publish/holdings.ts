@@ -1,0 +1,50 @@
+import type { Resource } from '../../model/resources.ts'
+import type { DeltaPlan, Held } from './plan-delta.ts'
+
+/** What a node is known to hold: changes only when it acknowledges, or rejects. */
+export interface Holdings extends Held {
+  readonly resources: Map<string, Resource>
+  readonly told: Map<string, 'present' | 'absent'>
+  readonly rejected: Map<string, Resource>
+}
+
+export function createHoldings(): Holdings {
+  return { resources: new Map(), told: new Map(), rejected: new Map() }
+}
+
+/** The node applied a delta. @param isSubscribed whether a name is so still */
+export function settle(
+  { resources, told, rejected }: Holdings,
+  delta: DeltaPlan,
+  isSubscribed: (name: string) => boolean,
+): void {
+  for (const [name, resource] of delta.upserts) {
+    resources.set(name, resource)
+    rejected.delete(name)
+  }
+  for (const name of delta.removals) {
+    resources.delete(name)
+    rejected.delete(name)
+  }
+  for (const name of delta.present) if (isSubscribed(name)) told.set(name, 'present')
+  for (const name of delta.absent) if (isSubscribed(name)) told.set(name, 'absent')
+}
+
+/**
+ * The node rejected a delta because of the resources named.
+ * @returns whether any of them was in it: without, the same delta would be rejected again
+ */
+export function reject(
+  { rejected }: Holdings,
+  delta: DeltaPlan,
+  names: readonly string[],
+): boolean {
+  let any = false
+  for (const name of names) {
+    const resource = delta.upserts.get(name)
+    if (resource === undefined) continue
+    rejected.set(name, resource)
+    any = true
+  }
+  return any
+}

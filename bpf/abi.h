@@ -367,7 +367,8 @@ SLUICE_ASSERT_SIZE(struct sluice_event, 64);
 	X(QUERY_MISSING)                                                                         \
 	X(USAGE_REFRESHED)                                                                       \
 	X(ADDRESS_FORGOTTEN)   \
-	X(ENTRIES_COUNTED)
+	X(ENTRIES_COUNTED)   \
+	X(FILE_TURNED_BLOCKING) /* after it took part */
 
 enum sluice_counter {
 #define SLUICE_X(name) SLUICE_COUNT_##name,

@@ -17,11 +17,15 @@ static __always_inline void learn(const struct sock_state *state, __u32 mode)
 	bpf_map_update_elem(&accept_modes, &key, &mode, BPF_ANY); /* full: learnt again next time */
 }
 
-/* It is in the sockhash on its listener's word, and that was wrong. Nothing was redirected into it yet. */
+/* It is in the sockhash on its listener's word, and that was wrong. One that took part already has been turned
+ * blocking since, and may hold redirected bytes, which leaving throws away: the verdict program deals with it. */
 static __always_inline int leave_blocking(const struct sock_state *state)
 {
 	__u64 cookie = state->cookie;
 	struct sluice_sock *app = find_sock(cookie);
+	if (app && flags_of(app) & SLUICE_SOCK_IN_HASH && !(flags_of(app) & SLUICE_SOCK_CHECK_FILE))
+		return count(SLUICE_COUNT_FILE_TURNED_BLOCKING, 1);
+	learn(state, SLUICE_ACCEPTS_BLOCKING);
 	if (!app || !(flags_of(app) & SLUICE_SOCK_IN_HASH))
 		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 1);
 	__u64 leg = app->peer_cookie;
@@ -37,10 +41,8 @@ static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct s
 	if (mode == FILE_NONE)
 		return count(SLUICE_COUNT_FILE_NOT_YET, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_RTT_CB_FLAG);
-	if (mode == FILE_BLOCKS) {
-		learn(state, SLUICE_ACCEPTS_BLOCKING);
+	if (mode == FILE_BLOCKS)
 		return leave_blocking(state);
-	}
 	learn(state, SLUICE_ACCEPTS_NONBLOCKING);
 	struct sluice_sock *app = find_sock(state->cookie);
 	if (app && flags_of(app) & SLUICE_SOCK_CHECK_FILE)

@@ -72,9 +72,11 @@ function tableOf({ name, bytes, fields }: Layout<Fields>): unknown {
   return { name, bytes, members }
 }
 
-const layouts = Object.values(abi).filter(
-  (value): value is Layout<Fields> => typeof value === 'object' && 'fields' in value,
-)
+const layouts = Object.values<unknown>(abi).filter(isLayout)
+
+function isLayout(value: unknown): value is Layout<Fields> {
+  return typeof value === 'object' && value !== null && 'fields' in value
+}
 
 const enums = [
   ['sluice_pod_flags', 'SLUICE_POD_', abi.podFlags],

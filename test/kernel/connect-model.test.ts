@@ -93,8 +93,8 @@ function removeListeners(rig: Rig, pod: TestPod): void {
 
 test('the connect hooks decide as the model says', async (t) => {
   const rig = createRig(t, { settings: { beatMaxAgeMs: 500 } })
-  const sockets = createSockets(t, rig)
-  const pod = await createPod(t, rig, { enrol: false })
+  const sockets = createSockets(rig)
+  const pod = await createPod(rig, { enrol: false })
   fc.assert(
     fc.property(cases, (it) => {
       assert.deepEqual(connectIn({ rig, sockets, pod }, it), decideConnect(it))

@@ -30,8 +30,8 @@ for (const protocol of [0, IPPROTO_MPTCP]) {
     test(`${kind} over ${name} reaches the proxy, and the app sees what it asked for`, async (t) => {
       const rig = createRig(t)
       const { native } = rig
-      const pod = await createPod(t, rig)
-      const sockets = createSockets(t, rig)
+      const pod = await createPod(rig)
+      const sockets = createSockets(rig)
       const { result: app, rose } = rig.counted(() =>
         sockets.connect(pod.netnsFd, to, 80, { family, protocol }),
       )
@@ -67,8 +67,8 @@ function originCount(rig: ReturnType<typeof createRig>): number {
 
 test('TCP fast open: the first bytes arrive with the SYN', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const TCP = 6
   const [TCP_FASTOPEN, TCP_FASTOPEN_CONNECT] = [23, 30]
   // Client and server, and cookies asked of neither.
@@ -90,7 +90,7 @@ test('TCP fast open: the first bytes arrive with the SYN', async (t) => {
 
 test('UDP, Unix sockets and loopback are untouched', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig, { others: [service, service6] })
+  const pod = await createPod(rig, { others: [service, service6] })
   const { result, rose } = rig.counted(() =>
     pythonInPod(
       pod,
@@ -123,8 +123,8 @@ print(out)
 
 test("a pod that calls its own address goes through the proxy like any other call", async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const server = sockets.listen(pod.netnsFd, pod.ipv4, 8080)
   const app = sockets.connect(pod.netnsFd, pod.ipv4, 8080)
   await sockets.accept(pod.listeners.outbound4)
@@ -134,8 +134,8 @@ test("a pod that calls its own address goes through the proxy like any other cal
 
 test('a socket bound to a privileged source port never connects to itself', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const SO_REUSEADDR = new Uint8Array(new Int32Array([1]).buffer)
   for (let round = 0; round < 4; round += 1) {
     for (let port = 1; port < 1024; port += 1) {
@@ -157,8 +157,8 @@ test('a socket bound to a privileged source port never connects to itself', asyn
 
 test('a socket bound to a device is in the mesh all the same', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   runInPod(pod, 'ip', ['link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', 'peer0'])
   runInPod(pod, 'ip', ['link', 'set', 'eth0', 'up'])
   const SO_BINDTODEVICE = 25
@@ -175,8 +175,8 @@ test('a socket bound to a device is in the mesh all the same', async (t) => {
 test('a full origins map resets that connection, and only that one', async (t) => {
   const rig = createRig(t, { mapSizes: { origins: 1 } })
   const { native } = rig
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const first = sockets.connect(pod.netnsFd, service, 80)
   const accepted = await sockets.accept(pod.listeners.outbound4)
   const second = rig.counted(() => sockets.connect(pod.netnsFd, service, 81))
@@ -203,8 +203,8 @@ test('a full origins map resets that connection, and only that one', async (t) =
 
 test('the first connect of a pod that nobody knows is counted, or refused, and reported', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig, { enrol: false, others: [service] })
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig, { enrol: false, others: [service] })
+  const sockets = createSockets(rig)
   const events: KernelEvent[] = []
   rig.kernel.onEvent((event) => events.push(event))
   sockets.listen(pod.netnsFd, service, 80)
@@ -235,8 +235,8 @@ test('the first connect of a pod that nobody knows is counted, or refused, and r
 
 test('each intercepted connect is reported when that is asked for', async (t) => {
   const rig = createRig(t, { settings: { accessEvents: true } })
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const events: KernelEvent[] = []
   rig.kernel.onEvent((event) => events.push(event))
   const app = sockets.connect(pod.netnsFd, service6, 443)

@@ -39,8 +39,8 @@ function bypasses(rig: Rig): number {
 for (const { name, own, from, inbound, loopback, client } of families) {
   test(`${name} from outside is handed to the proxy with both addresses as sent`, async (t) => {
     const rig = createRig(t)
-    const pod = await createPod(t, rig, { others: [other, other6] })
-    const sockets = createSockets(t, rig)
+    const pod = await createPod(rig, { others: [other, other6] })
+    const sockets = createSockets(rig)
     const server = sockets.listen(pod.netnsFd, own, 8080)
     const { result, rose } = rig.counted(() => fromOutside(rig, sockets, pod, from, own))
     assert.equal(rose.lookupInbound, 1)
@@ -55,8 +55,8 @@ for (const { name, own, from, inbound, loopback, client } of families) {
     test(`an announced ${name} leg reaches the app, which sees the true client${how}`, async (t) => {
       const rig = createRig(t)
       const { native } = rig
-      const pod = await createPod(t, rig)
-      const sockets = createSockets(t, rig)
+      const pod = await createPod(rig)
+      const sockets = createSockets(rig)
       if (syncookies) setSysctl(pod, 'net.ipv4.tcp_syncookies', '2')
       for (const [port, at] of [[8080, own], [8081, '::']] as const) {
         const server = sockets.listen(pod.netnsFd, at, port)
@@ -78,8 +78,8 @@ for (const { name, own, from, inbound, loopback, client } of families) {
 
   test(`an ${name} leg to a closed port is refused, and leaves nothing behind`, async (t) => {
     const rig = createRig(t)
-    const pod = await createPod(t, rig)
-    const sockets = createSockets(t, rig)
+    const pod = await createPod(rig)
+    const sockets = createSockets(rig)
     const to = { address: own, port: 8080 }
     const { result, rose } = rig.counted(() =>
       openLeg(rig, sockets, { netnsFd: pod.netnsFd, source: loopback, to, client }),
@@ -91,8 +91,8 @@ for (const { name, own, from, inbound, loopback, client } of families) {
 
   test(`an ${name} leg that was not announced does not come back to the proxy`, async (t) => {
     const rig = createRig(t)
-    const pod = await createPod(t, rig)
-    const sockets = createSockets(t, rig)
+    const pod = await createPod(rig)
+    const sockets = createSockets(rig)
     sockets.listen(pod.netnsFd, own, 8080)
     for (const source of [loopback, own]) {
       const leg = { netnsFd: pod.netnsFd, source, to: { address: own, port: 8080 }, client }
@@ -105,8 +105,8 @@ for (const { name, own, from, inbound, loopback, client } of families) {
 
   test(`the kubelet's ${name} probes reach the app directly, from their own address`, async (t) => {
     const rig = createRig(t)
-    const pod = await createPod(t, rig, { others: [other, other6] })
-    const sockets = createSockets(t, rig)
+    const pod = await createPod(rig, { others: [other, other6] })
+    const sockets = createSockets(rig)
     const server = sockets.listen(pod.netnsFd, own, 8080)
     const before = (fd: number): void => void rig.native.socketBind(fd, from, 0)
     const { result, rose } = rig.counted(() =>
@@ -130,8 +130,8 @@ for (const { name, own, from, inbound, loopback, client } of families) {
 
 test('a bypass that finds no room resets its leg', async (t) => {
   const rig = createRig(t, { mapSizes: { bypasses: 1 } })
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const [{ own, client, loopback }] = families
   // A leg to where nobody answers keeps its entry: SYNs are dropped on the way.
   const nowhere = { address: '10.99.0.1', port: 80 }
@@ -149,8 +149,8 @@ test('a bypass that finds no room resets its leg', async (t) => {
 
 test('with the proxy dead, a SYN takes the choice of the namespace', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig, { others: [other] })
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig, { others: [other] })
+  const sockets = createSockets(rig)
   const server = sockets.listen(pod.netnsFd, pod.ipv4, 8080)
   rig.beat(1000)
   const open = rig.counted(() => fromOutside(rig, sockets, pod, other, pod.ipv4))
@@ -167,8 +167,8 @@ test('with the proxy dead, a SYN takes the choice of the namespace', async (t) =
 
 test('without a listener, a SYN and a connect take the choice of the namespace', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig, { others: [other] })
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig, { others: [other] })
+  const sockets = createSockets(rig)
   const server = sockets.listen(pod.netnsFd, pod.ipv4, 8080)
   const elsewhere = sockets.listen(pod.netnsFd, other, 8080)
   // Listeners that end with their process leave the map by themselves.
@@ -196,8 +196,8 @@ test('without a listener, a SYN and a connect take the choice of the namespace',
 
 test('accept(2) itself gives the true client, to a dual-stack server too', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const script = `
 import socket
 s = socket.create_server(('::', 8080), family=socket.AF_INET6, dualstack_ipv6=True)
@@ -227,8 +227,8 @@ for _ in range(2):
 
 test('SYNs to loopback and UDP inside a pod are nobody else\'s business', async (t) => {
   const rig = createRig(t)
-  const pod = await createPod(t, rig)
-  const sockets = createSockets(t, rig)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
   const server = sockets.listen(pod.netnsFd, '127.0.0.1', 8080)
   const { rose } = rig.counted(() => sockets.connect(pod.netnsFd, '127.0.0.1', 8080))
   assert.equal(rose.lookupNotPod, 1)

@@ -88,6 +88,7 @@ export const counterNames = [
   'usageRefreshed',
   'addressForgotten',
   'entriesCounted',
+  'fileTurnedBlocking',
 ] as const
 
 export type CounterName = (typeof counterNames)[number]

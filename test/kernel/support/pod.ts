@@ -1,4 +1,3 @@
-import type { TestContext } from 'node:test'
 import type { PodEnrolment, PodListeners } from '../../../src/nodeproxy/kernel/kernel.ts'
 import type { Rig } from './rig.ts'
 
@@ -26,7 +25,7 @@ export interface PodOptions {
 
 let podIds = 0
 
-export async function createPod(t: TestContext, rig: Rig, options: PodOptions = {}): Promise<TestPod> {
+export async function createPod(rig: Rig, options: PodOptions = {}): Promise<TestPod> {
   const { native } = rig
   const ipv4 = options.ipv4 ?? '10.77.0.2'
   const ipv6 = options.ipv6 ?? 'fd77::2'
@@ -41,7 +40,7 @@ export async function createPod(t: TestContext, rig: Rig, options: PodOptions = 
     outbound6: await listen(6),
     inbound6: await listen(6),
   }
-  t.after(() => {
+  rig.defer(() => {
     for (const fd of [netnsFd, ...Object.values(listeners)]) native.closeFd(fd)
   })
   const enrolment: PodEnrolment = {

@@ -40,10 +40,13 @@ export interface Rig {
   /** The proxy's last heartbeat lies so far back; negative ones are still to come. */
   beat(ageMs: number): void
   /** What the counters rose by in `work`; names that did not change are left out. */
-  counted<T>(work: () => T): { result: T; rose: Partial<Record<CounterName, number>> }
+  counted<T>(work: () => T): { result: T; rose: Rise }
+  countedAsync<T>(work: () => Promise<T>): Promise<{ result: T; rose: Rise }>
   /** A descriptor of one of the node's maps, for what the Kernel has no method for. */
   map(name: MapName): number
   setActiveLayout(version: number): void
+  /** Cleans up before what was made before. */
+  readonly defer: (step: () => void) => void
   /** Another Kernel on the same pins, as a restarted proxy opens it. */
   reopen(changes?: Partial<KernelOptions>): Kernel
 }
@@ -67,9 +70,10 @@ let rigs = 0
 
 export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
   const native = loadNative()
+  const defer = lastFirst(t)
   const name = `sluice-bpf-${process.pid}-${rigs++}`
-  const bpffsDir = mountBpffs(t, name)
-  const cgroups = makeCgroups(t, name)
+  const bpffsDir = mountBpffs(defer, name)
+  const cgroups = makeCgroups(defer, name)
   const options: KernelOptions = {
     native,
     objectDir,
@@ -82,7 +86,7 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
   }
   const kernel = openKernel(options)
   const opened = [kernel]
-  t.after(() => {
+  defer(() => {
     for (const other of opened.slice(1)) other.close()
     kernel.uninstall()
   })
@@ -93,13 +97,14 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
   }
   beat(-3_600_000)
   if (rigOptions.idle !== true) kernel.goLive()
-  const map = openMaps(t, native, join(bpffsDir, 'sluice'))
+  const map = openMaps(defer, native, join(bpffsDir, 'sluice'))
   return {
     native,
     kernel,
     options,
     cgroups,
     generation,
+    defer,
     asProxy: (work) => inCgroup(cgroups.proxy, cgroups.app, work),
     asProxyAsync: async (work) => {
       enter(cgroups.proxy)
@@ -108,7 +113,14 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
     asKubelet: (work) => inCgroup(cgroups.kubelet, cgroups.app, work),
     asOutsider: (work) => inCgroup(cgroups.root, cgroups.app, work),
     beat,
-    counted: (work) => counted(kernel, work),
+    counted: (work) => {
+      const before = kernel.counters()
+      return { result: work(), rose: riseSince(kernel, before) }
+    },
+    countedAsync: async (work) => {
+      const before = kernel.counters()
+      return { result: await work(), rose: riseSince(kernel, before) }
+    },
     map,
     setActiveLayout: (version) => {
       const bytes = u64Bytes(BigInt(version))
@@ -122,9 +134,9 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
   }
 }
 
-function openMaps(t: TestContext, native: Native, directory: string): (name: MapName) => number {
+function openMaps(defer: Defer, native: Native, directory: string): (name: MapName) => number {
   const fds = new Map<MapName, number>()
-  t.after(() => {
+  defer(() => {
     for (const fd of fds.values()) native.closeFd(fd)
   })
   const [node = ''] = readdirSync(directory)
@@ -141,33 +153,42 @@ export function cgroupId(dir: string): bigint {
   return statSync(dir, { bigint: true }).ino
 }
 
-function counted<T>(
-  kernel: Kernel,
-  work: () => T,
-): { result: T; rose: Partial<Record<CounterName, number>> } {
-  const before = kernel.counters()
-  const result = work()
-  const after = kernel.counters()
-  const rose: Partial<Record<CounterName, number>> = {}
-  for (const [name, value] of Object.entries(after) as [CounterName, bigint][]) {
+type Defer = (step: () => void) => void
+
+/** Clean-up in reverse order, as what was made later may need what was made before; t.after() goes forward. */
+function lastFirst(t: TestContext): Defer {
+  const steps: (() => void)[] = []
+  t.after(() => {
+    for (const step of steps.reverse()) step()
+  })
+  return (step) => {
+    steps.push(step)
+  }
+}
+
+type Rise = Partial<Record<CounterName, number>>
+
+function riseSince(kernel: Kernel, before: Readonly<Record<CounterName, bigint>>): Rise {
+  const rose: Rise = {}
+  for (const [name, value] of Object.entries(kernel.counters()) as [CounterName, bigint][]) {
     // Other processes of the machine make system calls, too.
     if (name === 'traceUntouched') continue
     if (value !== before[name]) rose[name] = Number(value - before[name])
   }
-  return { result, rose }
+  return rose
 }
 
-function mountBpffs(t: TestContext, name: string): string {
+function mountBpffs(defer: Defer, name: string): string {
   const dir = mkdtempSync(join(tmpdir(), `${name}-`))
   execFileSync('mount', ['-t', 'bpf', name, dir])
-  t.after(() => {
+  defer(() => {
     execFileSync('umount', ['-l', dir])
     rmdirSync(dir)
   })
   return dir
 }
 
-function makeCgroups(t: TestContext, name: string): Cgroups {
+function makeCgroups(defer: Defer, name: string): Cgroups {
   const mount = cgroup2Mount()
   const root = join(mount, name)
   const pods = join(root, 'kubepods')
@@ -176,7 +197,7 @@ function makeCgroups(t: TestContext, name: string): Cgroups {
   for (const dir of Object.values(cgroups)) mkdirSync(dir, { recursive: true })
   const home = join(mount, ownCgroup())
   enter(cgroups.app)
-  t.after(() => {
+  defer(() => {
     enter(home)
     removeCgroup(root)
   })

@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers/promises'
-import type { TestContext } from 'node:test'
 import type { Native } from '../../../src/nodeproxy/native.ts'
 import type { Rig } from './rig.ts'
 
@@ -56,9 +55,10 @@ export interface Connected {
 
 const anyAddress = { 4: '0.0.0.0', 6: '::' } as const
 
-export function createSockets(t: TestContext, { native }: Rig): Sockets {
+export function createSockets(rig: Rig): Sockets {
+  const { native } = rig
   const open = new Set<number>()
-  t.after(() => {
+  rig.defer(() => {
     for (const fd of open) native.closeFd(fd)
   })
   const keep = (fd: number): number => {

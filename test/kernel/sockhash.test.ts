@@ -1,0 +1,190 @@
+// Which sockets are accelerated: entry into, and exit from, the sockhash.
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { flagsOf, inHash, openConnection, sockInfo } from './support/connection.ts'
+import { createPod } from './support/pod.ts'
+import { createRig } from './support/rig.ts'
+import { createSockets, until } from './support/sockets.ts'
+
+const IPPROTO_MPTCP = 262
+const SOL_SOCKET = 1
+const SO_ZEROCOPY = 60
+const one = new Uint8Array(new Int32Array([1]).buffer)
+
+test('auto: sockets that do not block enter, and only app to proxy is redirected', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'auto' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'auto', server })
+  assert.deepEqual(flagsOf(rig, it.client), ['app', 'toPeer', 'inHash'])
+  assert.deepEqual(flagsOf(rig, it.p1), ['inHash', 'receiveOnly'])
+  assert.deepEqual(flagsOf(rig, it.p2), ['inHash', 'receiveOnly'])
+  assert.deepEqual(flagsOf(rig, it.server), ['app', 'inHash', 'checkFile'])
+  const cookie = (fd: number): bigint => rig.native.socketCookie(fd)
+  assert.deepEqual(
+    [it.client, it.p1, it.p2, it.server].map((fd) => sockInfo(rig, fd)?.peerCookie),
+    [it.p1, it.client, it.server, it.p2].map(cookie),
+  )
+  const upload = rig.counted(() => sockets.send(it.client, 'to the proxy'))
+  assert.equal(upload.rose.verdictToLeg, 1)
+  const answer = rig.counted(() => sockets.send(it.server, 'to the proxy'))
+  assert.deepEqual([answer.rose.fileNonblocking, answer.rose.verdictToLeg], [1, 1])
+  const back = rig.counted(() => sockets.send(it.p1, 'to the app'))
+  assert.deepEqual(back.rose, {})
+  assert.equal((await sockets.read(it.p1, 12)).length, 12)
+  assert.equal((await sockets.read(it.p2, 12)).length, 12)
+  assert.equal((await sockets.read(it.client, 10)).length, 10)
+})
+
+test('full: both directions are redirected, once the server is known not to block', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  assert.deepEqual(flagsOf(rig, it.client), ['app', 'toPeer', 'inHash', 'pairable'])
+  assert.deepEqual(flagsOf(rig, it.p1), ['toPeer', 'inHash'])
+  const sent = rig.counted(() => sockets.send(it.p2, 'x'))
+  assert.deepEqual([sent.rose.fileNonblocking, sent.rose.verdictToApp], [1, 1])
+  assert.deepEqual(flagsOf(rig, it.p2), ['toPeer', 'inHash'])
+  assert.deepEqual(flagsOf(rig, it.server), ['app', 'toPeer', 'inHash', 'pairable'])
+})
+
+test('a client that blocks while it connects stays out, and its proxy socket with it', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const { native } = rig
+  const before = (fd: number): void => void native.socketSetBlocking(fd, true, 'fcntl')
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server, connect: { before } })
+  assert.deepEqual([inHash(rig, it.client), inHash(rig, it.p1)], [false, false])
+})
+
+test('a listener that blocks: its first connections teach what the accepted sockets do', async (t) => {
+  const rig = createRig(t)
+  const { native } = rig
+  const pod = await createPod(rig, { accelerate: 'auto' })
+  const sockets = createSockets(rig)
+  for (const [port, blocks] of [[8080, false], [8081, true]] as const) {
+    // accept() on a blocking listener is only called when somebody waits there.
+    const fd = sockets.open(pod.netnsFd, 4)
+    native.socketSetBlocking(fd, true, 'fcntl')
+    native.socketBind(fd, pod.ipv4, port)
+    native.socketListen(fd, 16)
+    const server = { fd, port }
+    const first = await openConnection(rig, sockets, pod, { accelerate: 'auto', server })
+    assert.deepEqual([inHash(rig, first.server), inHash(rig, first.p2)], [false, false])
+    native.socketSetBlocking(first.server, blocks, 'fcntl')
+    const learnt = rig.counted(() => sockets.send(first.server, 'acknowledge me'))
+    assert.equal(blocks ? learnt.rose.hashSkippedBlocking : learnt.rose.fileNonblocking, 1)
+    const second = await openConnection(rig, sockets, pod, { accelerate: 'auto', server })
+    assert.equal(inHash(rig, second.server), !blocks)
+  }
+})
+
+for (const accelerate of ['auto', 'full'] as const) {
+  test(`${accelerate}: an accepted socket that blocks leaves before anything is redirected`, async (t) => {
+    const rig = createRig(t)
+    const { native } = rig
+    const pod = await createPod(rig, { accelerate })
+    const sockets = createSockets(rig)
+    const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+    const it = await openConnection(rig, sockets, pod, { accelerate, server })
+    native.socketSetBlocking(it.server, true, 'fcntl')
+    const sent = rig.counted(() => sockets.send(it.server, 'first'))
+    assert.deepEqual([sent.rose.verdictBlocking, sent.rose.hashLeftBlocking], [1, 1])
+    assert.equal(sent.rose.hashLeftPeer, 1)
+    assert.deepEqual([inHash(rig, it.server), inHash(rig, it.p2)], [false, false])
+    assert.equal((await sockets.read(it.p2, 5)).length, 5)
+    sockets.send(it.p2, 'answer')
+    assert.equal((await sockets.read(it.server, 6)).length, 6)
+    // The next ones of that listener do not even enter.
+    const next = await openConnection(rig, sockets, pod, { accelerate, server })
+    assert.equal(inHash(rig, next.server), false)
+  })
+}
+
+for (const call of ['fcntl', 'ioctl'] as const) {
+  test(`auto: a socket that is turned blocking later, by ${call}, leaves`, async (t) => {
+    const rig = createRig(t)
+    const pod = await createPod(rig, { accelerate: 'auto' })
+    const sockets = createSockets(rig)
+    const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+    const it = await openConnection(rig, sockets, pod, { accelerate: 'auto', server })
+    const events: string[] = []
+    rig.kernel.onEvent(({ kind }) => events.push(kind))
+    const turned = rig.counted(() => rig.native.socketSetBlocking(it.client, true, call))
+    assert.equal(turned.rose.turnedBlocking, 1)
+    await until('the socket to leave', () => !inHash(rig, it.client))
+    assert.deepEqual(events, ['turnedBlocking'])
+    const sent = rig.counted(() => sockets.send(it.client, 'by TCP'))
+    assert.deepEqual(sent.rose, {})
+    assert.equal((await sockets.read(it.p1, 6)).length, 6)
+  })
+}
+
+test('sockets that cannot or should not be in the sockhash stay out', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const cases = [
+    { why: 'hashRefused', connect: { protocol: IPPROTO_MPTCP } },
+    {
+      why: 'hashSkippedZerocopy',
+      connect: {
+        before: (fd: number): void =>
+          void rig.native.socketSetOption(fd, SOL_SOCKET, SO_ZEROCOPY, one),
+      },
+    },
+  ] as const
+  for (const { why, connect } of cases) {
+    const { result, rose } = rig.counted(() =>
+      sockets.connect(pod.netnsFd, '10.96.0.10', 80, connect),
+    )
+    assert.equal(rose[why], 1, why)
+    assert.equal(inHash(rig, result.fd), false)
+    await sockets.accept(pod.listeners.outbound4)
+  }
+  rig.kernel.setSettings({ acceleration: false })
+  const off = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  assert.deepEqual([off.client, off.p1, off.p2, off.server].map((fd) => inHash(rig, fd)), [
+    ...Array<boolean>(4).fill(false),
+  ])
+})
+
+test('a full sockhash costs acceleration, and nothing else', async (t) => {
+  const rig = createRig(t, { mapSizes: { sockets: 1 } })
+  const pod = await createPod(rig, { accelerate: 'auto' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const { rose } = await rig.countedAsync(async () => {
+    const it = await openConnection(rig, sockets, pod, { accelerate: 'auto', server })
+    assert.equal(inHash(rig, it.p1), false)
+    sockets.send(it.client, 'up')
+    sockets.send(it.server, 'down')
+    assert.equal((await sockets.read(it.p1, 2)).length, 2)
+    assert.equal((await sockets.read(it.p2, 4)).length, 4)
+  })
+  assert.ok((rose.sockInfoFull ?? 0) >= 1, JSON.stringify(rose))
+})
+
+test('entries end with their sockets', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  for (let round = 0; round < 50; round += 1) {
+    const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+    sockets.send(it.client, 'unread')
+    for (const fd of Object.values(it)) sockets.close(fd as number)
+  }
+  await until('empty maps', () =>
+    rig.kernel
+      .mapFill()
+      .every(({ map, entries }) => entries === 0 || map === 'pods_by_netns' || map === 'accept_modes'),
+  )
+  assert.deepEqual(rig.kernel.refreshUsage(), { queuedBytes: 0, sockets: 0 })
+})

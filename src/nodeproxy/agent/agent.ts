@@ -1,5 +1,6 @@
 import { type CgroupTree, type PodCgroup, readCgroupTree } from './cgroup-tree.ts'
 import type { AgentHandles } from './interfaces.ts'
+import { closeListeners } from './listeners.ts'
 import { netnsInode } from './netns-of-pod.ts'
 import type { PodStatus } from './pod-status.ts'
 import { reconcilePod, type ReconcileContext } from './reconcile.ts'
@@ -39,6 +40,8 @@ export interface Agent {
   cgroupDirOf(uid: string): string
   /** Stops looking. Pods stay as they are, for the next proxy. */
   close(): Promise<void>
+  /** After close(), and when no worker accepts any more: the keeper alone holds the listeners then. */
+  releaseDescriptors(): void
 }
 
 /** Everything the agent remembers. Its functions below are the only ones that change it. */
@@ -88,6 +91,9 @@ export function startAgent(options: AgentOptions): Agent {
       clearInterval(rescan)
       state.watch.close()
       await state.queue.close()
+    },
+    releaseDescriptors() {
+      for (const record of state.records.values()) releaseRecord(handles, record)
     },
   }
 }
@@ -182,6 +188,13 @@ async function cleanUp(state: State): Promise<void> {
   for (const { netns } of state.records.values()) if (netns !== undefined) keep.add(netns.cookie)
   handles.kernel.removePodsExcept(keep)
   await handles.listeners.dropUntaken()
+}
+
+function releaseRecord({ native }: AgentHandles, record: PodRecord): void {
+  if (record.enrolled !== undefined) closeListeners(native, record.enrolled.listeners)
+  if (record.netns !== undefined) native.closeFd(record.netns.fd)
+  record.enrolled = undefined
+  record.netns = undefined
 }
 
 function ownerOf(

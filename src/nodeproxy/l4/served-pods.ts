@@ -22,6 +22,7 @@ export interface ServedPods {
   serve(pod: PodView, netnsFd: number, listeners: PodListeners): void
   /** Accepts no more. Its namespace is still known, for connections that have no leg yet. */
   stopAccepting(podId: number): void
+  stopAll(): void
   forget(podId: number): void
   /** Pods that stopped and are not forgotten. */
   readonly stopped: Iterable<number>
@@ -44,6 +45,15 @@ export function createServedPods(commands: CommandWriter, limits: PodLimits): Se
     for (const ip of [pod.ipv4, pod.ipv6]) {
       if (ip !== undefined && addresses.get(ip)?.podId === pod.podId) addresses.delete(ip)
     }
+  }
+
+  function stopAccepting(podId: number): void {
+    const pod = pods.get(podId)
+    if (pod === undefined) return
+    dropAddresses(pod)
+    for (const listener of listening.get(podId) ?? []) commands.unlisten(listener)
+    listening.delete(podId)
+    stopped.add(podId)
   }
 
   return {
@@ -74,13 +84,9 @@ export function createServedPods(commands: CommandWriter, limits: PodLimits): Se
         })
       })
     },
-    stopAccepting(podId) {
-      const pod = pods.get(podId)
-      if (pod === undefined) return
-      dropAddresses(pod)
-      for (const listener of listening.get(podId) ?? []) commands.unlisten(listener)
-      listening.delete(podId)
-      stopped.add(podId)
+    stopAccepting,
+    stopAll() {
+      for (const podId of pods.keys()) stopAccepting(podId)
     },
     forget(podId) {
       if (!pods.delete(podId)) return

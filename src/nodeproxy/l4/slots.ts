@@ -8,10 +8,17 @@ export interface SlotPool {
   readonly free: number
 }
 
-export function createSlotPool(first: number, count: number): SlotPool {
-  const pairs = Math.floor(count / 2)
+/** @param inUse slots that are somebody else's and never given out */
+export function createSlotPool(
+  first: number,
+  count: number,
+  inUse: readonly number[] = [],
+): SlotPool {
+  const taken = new Set(inUse)
+  const all = Array.from({ length: Math.floor(count / 2) }, (_, index) => first + index * 2)
   // A ring of pair numbers: taken at the head, given back at the tail.
-  const ring = Int32Array.from({ length: pairs }, (_, index) => first + index * 2)
+  const ring = Int32Array.from(all.filter((slot) => !taken.has(slot) && !taken.has(slot + 1)))
+  const pairs = ring.length
   let head = 0
   let free = pairs
   return {

@@ -40,6 +40,7 @@ export function handleMessage(worker: WorkerRuntime, message: ToWorker): void {
       worker.settings = message.settings
       return
     case 'drain':
+      pods.stopAll()
       reactor.commands.drain()
       applied(worker, message.request)
       return

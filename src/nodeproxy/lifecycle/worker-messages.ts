@@ -15,10 +15,17 @@ export interface WorkerOptions {
   readonly fds: KernelFds
   readonly pairLimitBytes: number
   /** Slots of pair_control that are this worker's. */
-  readonly slots: { readonly first: number; readonly count: number }
+  readonly slots: SlotShare
   readonly maxConnections: number
   readonly limits: PodLimits
   readonly settings: WorkerSettings
+}
+
+export interface SlotShare {
+  readonly first: number
+  readonly count: number
+  /** Of pairs that the keeper carries on for an earlier proxy: not to be given out. */
+  readonly inUse: readonly number[]
 }
 
 /** Of one pod in one worker; 0: none. */

@@ -39,7 +39,7 @@ export async function startWorkers(
   const state: State = { handlers, workers: [], pending: new Map(), nextRequest: 1, closing: false }
   await Promise.all(options.map((workerData, index) => startWorker(state, index, workerData)))
   const sendAll = (message: ToWorker): void => {
-    for (const worker of state.workers) worker.postMessage(message)
+    for (const worker of state.workers) post(worker, message)
   }
   const request = (make: (request: number) => ToWorker): Promise<void> =>
     new Promise((resolve) => {
@@ -49,7 +49,7 @@ export async function startWorkers(
     })
   return {
     size: state.workers.length,
-    send: (worker, message) => state.workers[worker]?.postMessage(message),
+    send: (worker, message) => post(state.workers[worker], message),
     sendAll,
     request,
     collect: () => request((number) => ({ kind: 'report', request: number })),
@@ -99,7 +99,7 @@ function receive(state: State, index: number, message: FromWorker): void {
       return
     case 'affinity':
       state.workers.forEach((worker, other) => {
-        if (other !== index) worker.postMessage(message satisfies ToWorker)
+        if (other !== index) post(worker, message)
       })
       return
     case 'listener':
@@ -108,6 +108,11 @@ function receive(state: State, index: number, message: FromWorker): void {
     case 'netnsFailed':
       handlers.onNetnsFailed(index, message)
   }
+}
+
+/** A thread has no origin; the list of what is transferred says that a thread is meant. */
+function post(worker: Worker | undefined, message: ToWorker): void {
+  worker?.postMessage(message, [])
 }
 
 function settle(state: State, request: number): void {

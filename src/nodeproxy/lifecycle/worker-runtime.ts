@@ -75,7 +75,7 @@ export function createWorkerRuntime(
     authorize: allowAll,
     commands: l4Commands(reactor.commands),
     settings: () => state.settings,
-    slots: createSlotPool(options.slots.first, options.slots.count),
+    slots: createSlotPool(options.slots.first, options.slots.count, options.slots.inUse),
     observer: telemetry,
     nowMs: monotonicMs,
     open: new Map(),

@@ -39,7 +39,8 @@ export function accessFields(
   ended: Ended,
   flags: string,
 ): Readonly<Record<string, string | number | undefined>> {
-  const { direction, peer, asked, source, destination, service, endpoint, refusal, pod } = connection
+  const { direction, peer, asked, source, destination, service, endpoint, refusal, pod } =
+    connection
   const outbound = direction === 'outbound'
   return {
     direction,

@@ -16,7 +16,9 @@ const flagOfReason: ReadonlyMap<number, string> = new Map([
   [DoneReason.adopted, '-'],
 ])
 
-const names = new Map<number, string>(Object.entries(DoneReason).map(([name, value]) => [value, name]))
+const names = new Map<number, string>(
+  Object.entries(DoneReason).map(([name, value]) => [value, name]),
+)
 
 export function responseFlags(connection: Connection, ended: Ended): string {
   return connection.refusal?.flag ?? flagOfReason.get(ended.reason) ?? '-'

@@ -1,0 +1,160 @@
+import { join } from 'node:path'
+import { Registry } from 'prom-client'
+import { type Agent, startAgent } from '../agent/agent.ts'
+import type { ConfigStore } from '../config/interfaces.ts'
+import { type Keeper, openKeeper } from '../keeper/client.ts'
+import { type KeptListeners, openKeptListeners } from '../keeper/listener-store.ts'
+import { builtKeeper } from '../keeper/start.ts'
+import { layoutVersion } from '../kernel/abi.ts'
+import type { Kernel } from '../kernel/kernel.ts'
+import { layoutDir, nodeDir, pinPaths, repin } from '../kernel/pins.ts'
+import type { Native } from '../native.ts'
+import { type IstioMetrics, istioMetrics } from '../telemetry/registry.ts'
+import type { NodeLog } from '../telemetry/log.ts'
+import { monotonicMs } from '../time/clock.ts'
+import { realTime } from '../time/scheduler.ts'
+import { createPublisher, type Publisher } from '../upstream/publisher.ts'
+import { workerAudience } from './audience.ts'
+import type { NodeProxyOptions } from './options.ts'
+import type { WorkerReport } from './worker-messages.ts'
+import { startWorkers, type WorkerPool } from './worker-pool.ts'
+import { workerOptions } from './worker-settings.ts'
+import { zoneOfNode } from './zone.ts'
+
+/** What the process is made of, in the order in which it is opened. */
+export interface Base {
+  readonly options: NodeProxyOptions
+  readonly log: NodeLog
+  readonly native: Native
+  readonly kernel: Kernel
+  readonly generation: number
+  readonly store: ConfigStore
+}
+
+export interface Parts extends Base {
+  readonly keeper: Keeper
+  readonly pool: WorkerPool
+  readonly publisher: Publisher
+  readonly agent: Agent
+  readonly registry: Registry
+  readonly istio: IstioMetrics
+  /** The last report of each worker. */
+  readonly reports: readonly WorkerReport[]
+}
+
+const rescanMs = 5_000
+
+/** @param onFatal something without which the process cannot serve has ended */
+export async function openParts(
+  base: Base,
+  undo: AsyncDisposableStack,
+  onFatal: (error: Error) => void,
+): Promise<Parts> {
+  const { options, log, native, kernel, generation, store } = base
+  const registry = new Registry()
+  const istio = istioMetrics(registry, monotonicMs)
+  const reports: WorkerReport[] = []
+  const keeper = await reachKeeper(base)
+  undo.defer(() => keeper.close())
+  const agents: Agent[] = []
+  const listeners = await openKeptListeners({
+    native,
+    keeper,
+    alivePathOf: (uid) => agents[0]?.cgroupDirOf(uid) ?? '',
+  })
+  const slotsInUse = await keeper.slotsInUse()
+  const publishers: Publisher[] = []
+  const pool = await startWorkers(
+    workerOptions(options, kernel, generation, store.tables.settings, slotsInUse),
+    {
+      onAsk: (worker, ip, podUid) => publishers[0]?.ask(worker, ip, podUid),
+      onReport(worker, report) {
+        reports[worker] = report
+        istio.add(report.series)
+        log.writeLines(report.accessLines)
+        store.touch(report.usedAddresses)
+      },
+      onListener: (worker, event) => log.logger.warn({ worker, ...event }, 'listener trouble'),
+      onNetnsFailed: (worker, event) => log.logger.warn({ worker, ...event }, 'no socket in pod'),
+      onDied: (_worker, error) => onFatal(error),
+    },
+  )
+  undo.defer(() => pool.close())
+  const publisher = createPublisher({
+    store,
+    workers: Array.from(
+      { length: pool.size },
+      (_, index) => (message) => pool.send(index, message),
+    ),
+    node: options.node,
+    zone: () => zoneOfNode(store.tables, options.node),
+  })
+  undo.defer(() => publisher.close())
+  publishers.push(publisher)
+  const nodeNetnsCookie = await ownNetnsCookie(base)
+  const agent = openAgent(base, { pool, publisher, listeners, nodeNetnsCookie })
+  undo.defer(() => agent.close())
+  agents.push(agent)
+  return { ...base, keeper, pool, publisher, agent, registry, istio, reports }
+}
+
+function reachKeeper({ options, native, generation, log, kernel }: Base): Promise<Keeper> {
+  const pins = pinPaths(layoutDir(nodeDir(options.bpffs, options.node), layoutVersion))
+  const queryQueuePin = join(pins.programs, 'query_queue')
+  // The keeper asks for queues by this program when it carries on what a proxy left.
+  repin(native, kernel.fds.queueQueryProgFd, queryQueuePin)
+  return openKeeper({
+    native,
+    program: {
+      executable: builtKeeper(),
+      socketPath: options.keeperSocket,
+      generationsPin: join(pins.maps, 'generations'),
+      pairControlPin: join(pins.maps, 'pair_control'),
+      queryQueuePin,
+      pairLimitBytes: kernel.settings().pairLimitBytes,
+    },
+    generation,
+    scheduler: realTime,
+    onReplaced(error) {
+      if (error === undefined) log.logger.warn('the keeper was replaced; it has everything again')
+      else
+        log.logger.error({ error: error.message }, 'no keeper: a restart would refuse connections')
+    },
+  })
+}
+
+function openAgent(
+  { options, native, kernel, store, log }: Base,
+  parts: {
+    readonly pool: WorkerPool
+    readonly publisher: Publisher
+    readonly listeners: KeptListeners
+    readonly nodeNetnsCookie: bigint
+  },
+): Agent {
+  const { pool, publisher, listeners, nodeNetnsCookie } = parts
+  return startAgent({
+    handles: {
+      native,
+      kernel,
+      listeners,
+      audience: workerAudience(pool, publisher),
+      enrolments: store,
+    },
+    kubepodsDir: options.kubepods,
+    procDir: options.proc,
+    nodeNetnsCookie,
+    rescanMs,
+    onError: (error) => log.logger.warn(error, 'pod is not as it should be'),
+  })
+}
+
+/** The proxy runs in the node's own network namespace. */
+async function ownNetnsCookie({ native, options }: Base): Promise<bigint> {
+  const fd = native.netnsOpen(`${options.proc}/self/ns/net`)
+  try {
+    return (await native.netnsInspect(fd)).cookie
+  } finally {
+    native.closeFd(fd)
+  }
+}

@@ -1,0 +1,44 @@
+import type { Registry } from 'prom-client'
+import { type AdminSources, createAdmin } from '../admin/admin.ts'
+import { type Handler, type HttpListener, plain, serveHttp } from '../admin/http.ts'
+import type { NodeProxyOptions } from './options.ts'
+import { whenFree } from './takeover.ts'
+
+export interface MetricsSources {
+  readonly registry: Registry
+  /** Asks the workers for what they have counted so far. */
+  readonly collect: () => Promise<void>
+  /** Empty when this node's pods are served; else why not. */
+  readonly notReady: () => string
+}
+
+/** Metrics for the cluster, admin for the node alone. Both wait for a predecessor to let go of them. */
+export async function openPorts(
+  options: NodeProxyOptions,
+  metrics: MetricsSources,
+  admin: AdminSources,
+): Promise<readonly HttpListener[]> {
+  return Promise.all([
+    whenFree(() => serveHttp('--metrics-address', options.metricsAddress, metricsHandler(metrics))),
+    whenFree(() => serveHttp('--admin-address', options.adminAddress, createAdmin(admin))),
+  ])
+}
+
+function metricsHandler({ registry, collect, notReady }: MetricsSources): Handler {
+  return async ({ method, path }) => {
+    if (method !== 'GET') return plain(405, 'GET only\n')
+    switch (path) {
+      case '/metrics':
+        await collect()
+        return { status: 200, type: registry.contentType, body: await registry.metrics() }
+      case '/live':
+        return plain(200, 'live\n')
+      case '/ready': {
+        const reason = notReady()
+        return reason === '' ? plain(200, 'ready\n') : plain(503, `not ready: ${reason}\n`)
+      }
+      default:
+        return plain(404, 'there are /metrics, /ready and /live\n')
+    }
+  }
+}

@@ -17,14 +17,14 @@ interface Step {
 function stepsFor(paths: readonly string[], fix: boolean): readonly Step[] {
   const where = paths.length === 0 ? ['.'] : paths
   const format = fix ? ['format', '--write'] : ['format']
-  const some: readonly Step[] = [
-    { what: 'format (Biome)', run: () => runTool('biome', [...format, ...where]) },
-    {
-      what: 'rules, with types, and imports (oxlint)',
-      run: () => runTool('oxlint', [...(fix ? ['--fix'] : []), ...where]),
-    },
-  ]
-  if (fix) return [...some, { what: 'comments wrapped', run: () => wrap(where) }]
+  const lint: Step = {
+    what: 'rules, with types, and imports (oxlint)',
+    run: () => runTool('oxlint', [...(fix ? ['--fix'] : []), ...where]),
+  }
+  const form: Step = { what: 'format (Biome)', run: () => runTool('biome', [...format, ...where]) }
+  // What oxlint changed is not formatted.
+  if (fix) return [lint, form, { what: 'comments wrapped', run: () => wrap(where) }]
+  const some = [form, lint]
   if (paths.length > 0) return some
   return [
     ...some,

@@ -38,12 +38,18 @@ async function fuzz({ name, file }: Target, seconds: number, seed: number): Prom
     interruptAfterTimeLimit: seconds * 1000,
     markInterruptAsFailure: false,
   })
-  const report = details.failed ? fc.defaultReportMessage(details) : undefined
-  process.stdout.write(`fuzz ${name}: ${details.numRuns} inputs${report ? `\n${report}` : ''}\n`)
+  process.stdout.write(`fuzz ${name}: ${details.numRuns} inputs\n`)
+  if (details.failed) {
+    const { errorInstance } = details
+    const cause = errorInstance instanceof Error ? errorInstance.stack : String(errorInstance)
+    process.stdout.write(`${fc.defaultReportMessage(details)}\n${cause}\n`)
+  }
   return !details.failed
 }
 
 async function main(): Promise<void> {
+  // Libraries warn of odd input on stderr, which is all that they get here.
+  process.removeAllListeners('warning')
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' } },

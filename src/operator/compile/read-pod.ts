@@ -11,7 +11,7 @@ export function readPod(fields: Fields): PodFacts {
   return {
     ...meta,
     // The kubelet names a static pod's cgroup by the hash of its file, and not by its mirror's uid.
-    uid: meta.annotations['kubernetes.io/config.mirror'] ?? readText(metadata, 'uid'),
+    uid: meta.annotations['kubernetes.io/config.mirror'] || readText(metadata, 'uid'),
     node: readText(spec, 'nodeName', ''),
     hostNetwork: readFlag(spec, 'hostNetwork', false),
     serviceAccount: readText(spec, 'serviceAccountName', 'default'),

@@ -55,7 +55,7 @@ async function* events(
     const before = outcome.counts.passed + outcome.counts.failed
     yield note(`suite ${suite.name}: ${files.length} files`)
     for await (const event of runSuite(suite, files, pattern, signal)) {
-      if (add(outcome, event, strict)) yield event
+      if (add(outcome, event, strict, pattern !== undefined)) yield event
     }
     if (outcome.counts.passed + outcome.counts.failed === before) {
       outcome.problems.push(`suite ${suite.name} ran no test`)

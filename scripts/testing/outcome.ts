@@ -33,10 +33,11 @@ export function emptyOutcome(): Outcome {
 
 /**
  * Takes one event of node:test into the outcome.
+ * @param some only tests of a name were asked for: a file may have none
  * @returns whether the event is still to be shown: the summary of one suite is not, because one
  * summary of all comes at the end
  */
-export function add(outcome: Outcome, event: TestEvent, strict: boolean): boolean {
+export function add(outcome: Outcome, event: TestEvent, strict: boolean, some = false): boolean {
   switch (event.type) {
     case 'test:summary':
       // Its type forgets the count of failed tests; the event has it.
@@ -48,7 +49,7 @@ export function add(outcome: Outcome, event: TestEvent, strict: boolean): boolea
     case 'test:diagnostic':
       return event.data.file !== undefined
     case 'test:pass':
-      addPass(outcome, event.data, strict)
+      addPass(outcome, event.data, strict, some)
       return true
     default:
       return true
@@ -82,10 +83,10 @@ export function succeeded({ counts, problems }: Outcome): boolean {
 
 type Pass = Extract<TestEvent, { type: 'test:pass' }>['data']
 
-function addPass(outcome: Outcome, pass: Pass, strict: boolean): void {
+function addPass(outcome: Outcome, pass: Pass, strict: boolean, some: boolean): void {
   const { file, name, skip, todo } = pass
   // node:test reports a file that declares no test as a passed test of the file's name.
-  if (name === file) outcome.problems.push(`${name} has no test`)
+  if (name === file && !some) outcome.problems.push(`${name} has no test`)
   if (skip === undefined && todo === undefined) return
   const reason = typeof skip === 'string' ? skip : typeof todo === 'string' ? todo : ''
   outcome.skips.push(`${file ?? ''}: ${name}: ${reason || 'no reason given'}`)

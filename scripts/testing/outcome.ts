@@ -49,7 +49,11 @@ export function add(outcome: Outcome, event: TestEvent, strict: boolean, some = 
     case 'test:diagnostic':
       return event.data.file !== undefined
     case 'test:pass':
-      addPass(outcome, event.data, strict, some)
+      if (event.data.name === event.data.file) {
+        addEmptyFile(outcome, event.data.name, some)
+        return !some
+      }
+      addPass(outcome, event.data, strict)
       return true
     default:
       return true
@@ -83,10 +87,15 @@ export function succeeded({ counts, problems }: Outcome): boolean {
 
 type Pass = Extract<TestEvent, { type: 'test:pass' }>['data']
 
-function addPass(outcome: Outcome, pass: Pass, strict: boolean, some: boolean): void {
+/** node:test reports a file that declares no test as a passed test of the file's name. */
+function addEmptyFile(outcome: Outcome, name: string, some: boolean): void {
+  if (!some) outcome.problems.push(`${name} has no test`)
+  outcome.counts.tests -= 1
+  outcome.counts.passed -= 1
+}
+
+function addPass(outcome: Outcome, pass: Pass, strict: boolean): void {
   const { file, name, skip, todo } = pass
-  // node:test reports a file that declares no test as a passed test of the file's name.
-  if (name === file && !some) outcome.problems.push(`${name} has no test`)
   if (skip === undefined && todo === undefined) return
   const reason = typeof skip === 'string' ? skip : typeof todo === 'string' ? todo : ''
   outcome.skips.push(`${file ?? ''}: ${name}: ${reason || 'no reason given'}`)

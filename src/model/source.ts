@@ -55,6 +55,8 @@ export interface ConfigStream {
 
 export interface ConfigListener {
   onDelta(delta: Delta): void
+  /** A delta could not be read; the source has rejected it already. */
+  onRejected?(error: string): void
   onConnected(): void
   /** The stream ended; the source reconnects by itself and subscribes again to what was subscribed. */
   onDisconnected(reason: string): void

@@ -29,6 +29,8 @@ const warningPatterns: readonly RegExp[] = [
   /Kernel panic/,
   /blocked for more than \d+ seconds/,
   /memory leak/,
+  // A process of ours that crashed.
+  /segfault at|traps: /,
 ]
 
 /** Lines of the kernel's log that are a failure. */
@@ -80,11 +82,15 @@ function judgePreflight(series: KernelSeries, { preflight }: Session): readonly 
       ? []
       : [`preflight refused without the reason: ${kernel.detail}`]
   }
-  const bad = verdict.checks.filter((check) => check.status === 'fail' || check.status === 'skip')
+  const missing = new Set(Object.values(verdict.features).flatMap((feature) => feature.missing))
   const off = Object.entries(verdict.features).filter(([, feature]) => !feature.on)
+  // What was skipped follows from what failed.
+  const reasons = verdict.checks.filter(
+    ({ id, status }) => status === 'fail' || (status === 'warn' && missing.has(id)),
+  )
   return [
-    ...bad.map((check) => `preflight: ${check.id}: ${check.detail}`),
-    ...off.map(([name, feature]) => `preflight: ${name} is off: ${feature.missing.join(', ')}`),
+    ...reasons.map((check) => `preflight: ${check.id}: ${check.detail}`),
+    ...(off.length === 0 ? [] : [`preflight: off: ${off.map(([name]) => name).join(', ')}`]),
   ]
 }
 

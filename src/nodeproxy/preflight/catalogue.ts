@@ -69,9 +69,7 @@ const NEWER_KERNEL =
 const SOCKMAP_KERNEL =
   'Use kernel 6.1.123, 6.12.8 or newer, built with CONFIG_BPF_STREAM_PARSER or CONFIG_NET_SOCK_MSG.'
 const GRANT = 'Run as root, or grant the capability (DaemonSet: securityContext.capabilities.add).'
-const TRACEFS =
-  'Use a kernel with CONFIG_FTRACE_SYSCALLS and mount tracefs: `mount -t tracefs tracefs ' +
-  '/sys/kernel/tracing`.'
+const TRACEFS = 'Use a kernel built with CONFIG_FTRACE_SYSCALLS.'
 const REPORT = "Use a kernel of docs/kernels.md's list; report the verifier's words with `-o json`."
 
 /** What loading any program takes. */

@@ -26,14 +26,21 @@ process.once('message', (request: ProbeRequest) => {
 async function run(request: ProbeRequest): Promise<void> {
   const report = (id: CheckId, finding: Finding): void => {
     const message: ProbeReport = { id, finding }
-    process.send?.(message)
+    // Its failure means that the parent is gone, which is heard as a disconnect.
+    process.send?.(message, undefined, undefined, () => undefined)
   }
   using scene = new DisposableStack()
-  // The parent was killed: nobody wants the rest, and nobody else will clean up.
-  process.once('disconnect', () => {
+  // The parent is gone, or both were interrupted: nobody wants the rest, and nobody else cleans up.
+  const stop = (): void => {
     scene.dispose()
     process.exit(1)
+  }
+  process.once('disconnect', stop)
+  process.once('uncaughtException', (error) => {
+    process.stderr.write(`preflight's probes: ${error.stack ?? error.message}\n`)
+    stop()
   })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop)
   await probeKernel(createAsk(new Set(request.unmet), report), scene, request.kubepods)
   process.removeAllListeners('disconnect')
   process.disconnect?.()

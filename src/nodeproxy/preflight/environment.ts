@@ -98,6 +98,11 @@ export function findMount(
   )
 }
 
+/** The bpffs to pin in. */
+export function findBpffs(mounts: readonly Mount[]): Mount | undefined {
+  return findMount(mounts, 'bpf', '/sys/fs/bpf')
+}
+
 /** Major and minor of a release such as `6.1.0-53-cloud-amd64`. */
 export function parseRelease(kernel: string): { major: number; minor: number } {
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(kernel) ?? []

@@ -3,6 +3,7 @@ import { extname, join } from 'node:path'
 import type { CheckId } from './catalogue.ts'
 import type { ProbeReport, ProbeRequest } from './child.ts'
 import { readEnvironment } from './environment.ts'
+import { removeLeftovers } from './leftovers.ts'
 import { probeMachine } from './probes/machine.ts'
 import { buildVerdict, type Finding, type Verdict } from './verdict.ts'
 
@@ -19,6 +20,7 @@ export interface PreflightOptions {
  */
 export async function runPreflight(options: PreflightOptions): Promise<Verdict> {
   const environment = readEnvironment()
+  removeLeftovers(environment.mounts)
   const findings = new Map(probeMachine(environment))
   const unmet = [...findings].filter(([, finding]) => finding.status === 'fail').map(([id]) => id)
   const request: ProbeRequest = {
@@ -28,6 +30,8 @@ export async function runPreflight(options: PreflightOptions): Promise<Verdict> 
   const end = await askChild(request, options.timeoutMs, (id, finding) => findings.set(id, finding))
   return buildVerdict(environment.kernel, findings, end)
 }
+
+const GRACE_MS = 5_000
 
 /** Resolves with how the probes' process ended badly; undefined when it ended well. */
 function askChild(
@@ -43,16 +47,21 @@ function askChild(
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     },
   )
-  const timer = setTimeout(() => {
-    resolve(`the probes took longer than ${timeoutMs / 1000} s`)
-    child.disconnect()
-  }, timeoutMs)
+  const timers = [
+    setTimeout(() => {
+      resolve(`the probes took longer than ${timeoutMs / 1000} s`)
+      child.disconnect()
+    }, timeoutMs),
+    // Told to end, it cleans up first; one that cannot end is cleaned up after.
+    setTimeout(() => child.kill('SIGKILL'), timeoutMs + GRACE_MS),
+  ]
   child.on('message', ({ id, finding }: ProbeReport) => report(id, finding))
   child.on('error', (error) => resolve(`the probes' process cannot be run: ${error.message}`))
   child.on('exit', (status, signal) => {
-    clearTimeout(timer)
-    if (status === 0) resolve(undefined)
-    else resolve(`the probes' process ended with ${signal ?? `status ${status}`}`)
+    for (const timer of timers) clearTimeout(timer)
+    if (status === 0) return resolve(undefined)
+    removeLeftovers(readEnvironment().mounts)
+    resolve(`the probes' process ended with ${signal ?? `status ${status}`}`)
   })
   child.send(request)
   return promise

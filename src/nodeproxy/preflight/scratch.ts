@@ -49,8 +49,13 @@ export function removeStaleCgroups(parent: string): void {
 
 /** Removes pins of runs that were killed. */
 export function removeStalePins(folder: string): void {
-  for (const name of staleNames(folder))
-    removeTree(join(folder, name))
+  for (const name of staleNames(folder)) {
+    try {
+      removeTree(join(folder, name))
+    } catch {
+      // Not ours to remove: this user is not the one who made them.
+    }
+  }
 }
 
 function staleNames(folder: string): readonly string[] {

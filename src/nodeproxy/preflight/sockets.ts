@@ -105,14 +105,18 @@ export async function sendThrough(
   to: number,
   bytes: Uint8Array,
 ): Promise<void> {
-  const accepted = native.socketSend(from, bytes)
-  if (accepted !== bytes.length) {
-    const said = accepted < 0 ? errnoName(accepted) : `${accepted} bytes`
-    throw new Error(`send(2) of ${bytes.length} bytes: ${said}`)
+  for (let done = 0; done < bytes.length; ) {
+    const rest = bytes.subarray(done)
+    const accepted = await until(`send(2) of ${rest.length} bytes`, () => {
+      const result = native.socketSend(from, rest)
+      return result === -EAGAIN ? undefined : result
+    })
+    if (accepted < 0) throw new Error(`send(2) of ${rest.length} bytes: ${errnoName(accepted)}`)
+    const received = await receiveAll(native, to, accepted)
+    const wrong = received.findIndex((byte, index) => byte !== rest[index])
+    if (wrong >= 0) throw new Error(`byte ${done + wrong} of ${bytes.length} arrived changed`)
+    done += accepted
   }
-  const received = await receiveAll(native, to, bytes.length)
-  const wrong = received.findIndex((byte, index) => byte !== bytes[index])
-  if (wrong >= 0) throw new Error(`byte ${wrong} of ${bytes.length} arrived changed`)
 }
 
 /** Bytes that differ from their neighbours near and far, so that a mix-up shows. */

@@ -1,10 +1,8 @@
-import { dirname } from 'node:path'
 import type { Acceleration, Kernel } from '../../kernel/kernel.ts'
 import { openKernel } from '../../kernel/open.ts'
-import { nodeDir } from '../../kernel/pins.ts'
 import { defaultSettings } from '../../kernel/settings.ts'
 import { type Answer, type Ask, failed, passed } from '../ask.ts'
-import { removeStalePins, scratchName } from '../scratch.ts'
+import { scratchName } from '../scratch.ts'
 import { errnoName, pattern, receiveAll, type SocketBench, sendThrough } from '../sockets.ts'
 import type { Stage } from '../stage.ts'
 import { addresses, ports } from './places.ts'
@@ -60,7 +58,6 @@ export async function probeDataPath(
 async function openDataPath(place: DataPathPlace): Promise<DataPath> {
   const { native, netnsFd } = place.stage
   const node = scratchName()
-  removeStalePins(dirname(nodeDir(place.bpffs, node)))
   using making = new DisposableStack()
   const kernel = openKernel({
     native,

@@ -1,14 +1,9 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Answer, failed, passed } from '../ask.ts'
-import { findMount, type Mount } from '../environment.ts'
+import { findBpffs, findMount, type Mount } from '../environment.ts'
 import type { Native } from '../../native.ts'
-import {
-  enterScratchCgroup,
-  removeStaleCgroups,
-  type ScratchCgroup,
-  scratchName,
-} from '../scratch.ts'
+import { enterScratchCgroup, type ScratchCgroup, scratchName } from '../scratch.ts'
 
 export interface Cgroup2 {
   readonly mountPoint: string
@@ -22,7 +17,6 @@ export function probeCgroup2(mounts: readonly Mount[]): Answer<Cgroup2> {
   const mount = findMount(mounts, 'cgroup2')
   if (mount === undefined) return failed('no cgroup2 file system is mounted')
   if (mount.readOnly) return failed(`${mount.point} is mounted read-only`)
-  removeStaleCgroups(mount.point)
   const scratch = enterScratchCgroup(mount.point)
   return passed(mount.point, { mountPoint: mount.point, scratch })
 }
@@ -64,15 +58,13 @@ function findKubepods(folder: string, depth: number): string | undefined {
   return undefined
 }
 
-const USUAL_BPFFS = '/sys/fs/bpf'
-
 /** Finds the bpffs mount, pins a map there, opens it again and removes the pin. */
 export function probeBpffs(
   native: Native,
   mounts: readonly Mount[],
   mapFd: number,
 ): Answer<string> {
-  const mount = findMount(mounts, 'bpf', USUAL_BPFFS)
+  const mount = findBpffs(mounts)
   if (mount === undefined) return failed('no bpf file system is mounted')
   if (mount.readOnly) return failed(`${mount.point} is mounted read-only`)
   const folder = join(mount.point, scratchName())

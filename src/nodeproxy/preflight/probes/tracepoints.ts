@@ -17,7 +17,7 @@ async function probeTracepoint(stage: Stage, call: Call): Promise<Answer<void>> 
   const others = calls.filter((other) => other !== call).map((other) => `probe_${other}`)
   const program = programOf(stage.load('probe-tracepoint', others), `probe_${call}`)
   const link = native.bpfAttachTracepoint(program, 'syscalls', `sys_enter_${call}`)
-  if (link === -ENOENT) return failed('this kernel does not have it, or tracefs is not mounted')
+  if (link === -ENOENT) return failed('this kernel does not have it')
   using _link = { [Symbol.dispose]: () => native.closeFd(link) }
   stage.configure(addresses[4].pod, { servicePort: ports.service, targetPort: ports.target })
   using sockets = stage.sockets()

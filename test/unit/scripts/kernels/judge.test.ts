@@ -59,7 +59,9 @@ test('each of them can spoil it', () => {
 test('a feature that is off on a tested kernel is a problem', () => {
   const verdict = verdictWith({ accounting: failure('0 bytes') })
   const preflight = { kind: 'preflight' as const, status: 0, verdict, stderr: '' }
-  assert.ok(problemsOf({ preflight }).some((text) => text.includes('acceleration is off')))
+  const problems = problemsOf({ preflight })
+  assert.ok(problems.includes('preflight: accounting: 0 bytes'))
+  assert.ok(problems.some((text) => /off: acceleration, pairing/.test(text)))
 })
 
 test('a skip is a problem unless the kernel is its reason', () => {

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { catalogue } from '../../src/nodeproxy/preflight/catalogue.ts'
+import { findBpffs, findMount, parseMountinfo } from '../../src/nodeproxy/preflight/environment.ts'
+import type { Check, Verdict } from '../../src/nodeproxy/preflight/verdict.ts'
+
+const main = join(import.meta.dirname, '../../src/cli/main.ts')
+const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
+const cgroup2 = findMount(mounts, 'cgroup2')?.point ?? ''
+const bpffs = findBpffs(mounts)?.point ?? ''
+const PREFIX = 'sluice-preflight-'
+
+interface Ran {
+  readonly status: number | null
+  readonly verdict: Verdict
+  check(id: string): Check
+}
+
+/** Begins `sluice preflight -o json`, inside `wrapper` when given. */
+function begin(t: TestContext, wrapper: readonly string[], args: readonly string[]): ChildProcess {
+  const [command = '', ...rest] = [...wrapper, process.execPath, main, 'preflight', ...args]
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => child.kill('SIGKILL'))
+  return child
+}
+
+async function end(child: ChildProcess): Promise<Ran> {
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk
+  })
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', resolve)
+  })
+  const verdict = JSON.parse(text) as Verdict
+  const check = (id: string): Check => {
+    const found = verdict.checks.find((candidate) => candidate.id === id)
+    assert.ok(found, id)
+    return found
+  }
+  return { status, verdict, check }
+}
+
+async function preflight(t: TestContext, wrapper: readonly string[] = []): Promise<Ran> {
+  return await end(begin(t, wrapper, ['-o', 'json']))
+}
+
+/** In a mount namespace of its own, after shell commands that break something there. */
+function broken(commands: string): readonly string[] {
+  return [
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    'sh',
+    '-ec',
+    `${commands}; exec "$@"`,
+    'sh',
+  ]
+}
+
+/** Every scratch object of preflight that is on this machine now, of any process. */
+function scratchObjects(): readonly string[] {
+  const folders = [cgroup2, bpffs, join(bpffs, 'sluice')].filter((folder) => existsSync(folder))
+  return folders.flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.startsWith(PREFIX))
+      .map((name) => join(folder, name)),
+  )
+}
+
+/** Kills the process in the scratch cgroup, once there is one. */
+function killScratchProcess(): boolean {
+  for (const folder of scratchObjects().filter((path) => path.startsWith(cgroup2))) {
+    const [pid] = readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n')
+    if (pid !== undefined && pid !== '') return process.kill(Number(pid), 'SIGKILL')
+  }
+  return false
+}
+
+async function eventually(what: string, condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 60_000
+  while (!condition()) {
+    assert.ok(Date.now() < deadline, `never: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+test('this machine: every check is answered, and nothing is left behind', async (t) => {
+  const { status, verdict, check } = await preflight(t)
+  assert.deepEqual(
+    verdict.checks.map(({ id }) => id),
+    catalogue.map(({ id }) => id),
+  )
+  assert.deepEqual(
+    verdict.checks.filter((one) => one.status === 'fail' || one.status === 'skip'),
+    [],
+  )
+  assert.equal(verdict.ok, true)
+  assert.equal(status, 0)
+  assert.equal(verdict.features.interception.on, true)
+  assert.match(check('data-path').detail, /told 198\.18\.0\.9/)
+  assert.deepEqual(scratchObjects(), [])
+})
+
+test('a plain user is told so, with the fix, and status 1', async (t) => {
+  // The right to read files, in case the project lies in a folder of root's.
+  const reading = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search']
+  const { status, check, verdict } = await preflight(t, [
+    'setpriv',
+    '--reuid=65534',
+    '--clear-groups',
+    ...reading,
+  ])
+  assert.equal(status, 1)
+  assert.equal(check('user').status, 'fail')
+  assert.match(check('user').detail, /uid 65534/)
+  assert.match(check('user').fix, /sudo sluice preflight/)
+  assert.equal(check('data-path').status, 'skip')
+  assert.equal(verdict.features.interception.on, false)
+})
+
+test('each missing capability is named, with what it costs', async (t) => {
+  const { status, check } = await preflight(t, [
+    'setpriv',
+    '--bounding-set=-perfmon',
+    '--inh-caps=-perfmon',
+  ])
+  assert.equal(status, 1)
+  assert.equal(check('cap-perfmon').status, 'fail')
+  assert.match(check('cap-perfmon').fix, /capabilities\.add/)
+  assert.equal(check('cap-bpf').status, 'ok')
+  assert.match(check('programs').detail, /needs cap-perfmon/)
+  assert.equal(check('netns').status, 'ok')
+})
+
+test('no bpffs: a clear message with the command that mounts it', async (t) => {
+  const { status, check } = await preflight(
+    t,
+    broken(
+      'while read -r _ point type _; do [ "$type" != bpf ] || umount -l "$point"; done </proc/mounts',
+    ),
+  )
+  assert.equal(status, 1)
+  assert.equal(check('bpffs').status, 'fail')
+  assert.match(check('bpffs').detail, /no bpf file system is mounted/)
+  assert.match(check('bpffs').fix, /mount -t bpf bpf \/sys\/fs\/bpf/)
+  assert.equal(check('hook-connect4').status, 'ok')
+  assert.equal(check('data-path').status, 'skip')
+})
+
+test('no cgroup2, or one that is read-only: a clear message with the command', async (t) => {
+  const each = 'while read -r _ point type _; do [ "$type" != cgroup2 ] ||'
+  const gone = await preflight(t, broken(`${each} umount -l "$point"; done </proc/mounts`))
+  assert.equal(gone.status, 1)
+  assert.match(gone.check('cgroup2').detail, /no cgroup2 file system is mounted/)
+  assert.match(gone.check('cgroup2').fix, /mount -t cgroup2/)
+  const frozen = await preflight(
+    t,
+    broken(`${each} mount -o remount,bind,ro "$point"; done </proc/mounts`),
+  )
+  assert.equal(frozen.status, 1)
+  assert.match(frozen.check('cgroup2').detail, /read-only/)
+})
+
+test('tracefs need not be mounted', async (t) => {
+  const { status, check } = await preflight(
+    t,
+    broken('for point in /sys/kernel/tracing /sys/kernel/debug; do umount -l $point || true; done'),
+  )
+  assert.equal(status, 0)
+  assert.equal(check('tracepoint-splice').status, 'ok')
+})
+
+test('the given pods folder is taken, and refused when it is none', async (t) => {
+  const pods = join(cgroup2, `sluice-test-pods-${process.pid}`)
+  mkdirSync(pods)
+  t.after(() => rmdirSync(pods))
+  const good = await end(begin(t, [], ['-o', 'json', '--kubepods', pods]))
+  assert.deepEqual([good.check('kubepods').status, good.check('kubepods').detail], ['ok', pods])
+  const bad = await end(begin(t, [], ['-o', 'json', '--kubepods', '/nonexistent']))
+  assert.equal(bad.check('kubepods').status, 'warn')
+  assert.match(bad.check('kubepods').detail, /ENOENT/)
+})
+
+test('killed in the middle, by kill -9 of the command: its probes clean up', async (t) => {
+  const child = begin(t, [], ['-o', 'json'])
+  await eventually('a scratch object', () => scratchObjects().length > 0)
+  child.kill('SIGKILL')
+  await eventually('all scratch objects are gone', () => scratchObjects().length === 0)
+})
+
+test('killed in the middle, by kill -9 of the probes: a failure, not silence, and cleaned up', async (t) => {
+  const child = begin(t, [], ['-o', 'json'])
+  const finished = end(child)
+  await eventually('a process in the scratch cgroup', () => killScratchProcess())
+  const { status, verdict } = await finished
+  assert.equal(status, 1)
+  assert.ok(verdict.checks.some(({ detail }) => /ended with SIGKILL/.test(detail)))
+  assert.deepEqual(scratchObjects(), [])
+})
+
+test('what a run left whose machine did not let it clean up goes with the next', async (t) => {
+  const left = [join(cgroup2, `${PREFIX}4194305-1`), join(bpffs, 'sluice', `${PREFIX}4194305-1`)]
+  for (const folder of left) mkdirSync(folder, { recursive: true })
+  const { status } = await preflight(t)
+  assert.equal(status, 0)
+  assert.deepEqual(scratchObjects(), [])
+})

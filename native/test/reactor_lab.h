@@ -67,7 +67,7 @@ struct LabOptions {
   uint32_t command_capacity = 16'384;  // words
   uint32_t generation = 0;
   uint64_t pair_limit_bytes = 4 << 20;
-  KernelMapFds maps;
+  KernelMapFds maps = {};
 };
 
 class Lab {

@@ -14,7 +14,7 @@ static __always_inline void learn(const struct sock_state *state, __u32 mode)
 	/* One that blocks decides for all: an app may treat its connections differently. */
 	if (known && *known >= mode)
 		return;
-	bpf_map_update_elem(&accept_modes, &key, &mode, BPF_ANY); /* full: learnt again next time */
+	bpf_map_update_elem(&accept_modes, &key, &mode, BPF_ANY);
 }
 
 /* It is in the sockhash on its listener's word, and that was wrong. One that took part already has been turned

@@ -83,15 +83,31 @@ function forgetPairs(native: Native, maps: MapFds, generation: number): void {
   })
 }
 
-/** Only what is this generation's: a newer one may run in the same cgroup and have taken its entry over. */
+/** Only what is this generation's: another one may run in the same cgroup, before or after it. */
 function release(native: Native, maps: MapFds, generation: number, cgroupId: bigint): void {
   Atomics.store(beats(native, maps), generation, 0n)
-  const owner = new Uint8Array(4)
-  const found = native.bpfMapLookup(maps.proxy_cgroups, u64Bytes(cgroupId), owner)
-  if (found === 0 && new DataView(owner.buffer).getUint32(0, true) === generation) {
-    const gone = native.bpfMapDelete(maps.proxy_cgroups, u64Bytes(cgroupId))
-    mustBeGone('forget the proxy', gone)
-  }
   const gone = native.bpfMapDelete(maps.generation_claims, u32Bytes(generation))
   mustBeGone(`give generation ${generation} back`, gone)
+  const owner = new Uint8Array(4)
+  const found = native.bpfMapLookup(maps.proxy_cgroups, u64Bytes(cgroupId), owner)
+  if (found < 0 || new DataView(owner.buffer).getUint32(0, true) !== generation) return
+  const heir = generationIn(native, maps, cgroupId)
+  const key = u64Bytes(cgroupId)
+  if (heir === undefined) {
+    mustBeGone('forget the proxy', native.bpfMapDelete(maps.proxy_cgroups, key))
+  } else {
+    must('leave the cgroup', native.bpfMapUpdate(maps.proxy_cgroups, key, u32Bytes(heir), 0))
+  }
+}
+
+/** Another generation that lives in this cgroup. */
+function generationIn(native: Native, maps: MapFds, cgroupId: bigint): number | undefined {
+  const { keys, values, count } = native.bpfMapDump(maps.generation_claims)
+  const slots = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
+  const now = native.clockMonotonicNs()
+  const index = decodeAll(claimLayout, values, count).findIndex(
+    (claim, entry) =>
+      claim.cgroupId === cgroupId && !isAbandoned(native, maps, slots.getUint32(entry * 4, true), now),
+  )
+  return index < 0 ? undefined : slots.getUint32(index * 4, true)
 }

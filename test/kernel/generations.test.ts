@@ -1,0 +1,99 @@
+// Proxy generations side by side: slots, heartbeats, and that an end removes only what is its own.
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { claimLayout, pairLayout } from '../../src/nodeproxy/kernel/abi.ts'
+import { encode, u32Bytes, u64Bytes } from '../../src/nodeproxy/kernel/layout.ts'
+import { createPod } from './support/pod.ts'
+import { cgroupId, createRig, type Rig } from './support/rig.ts'
+import { createSockets } from './support/sockets.ts'
+
+const service = '10.96.0.10'
+
+function beats(rig: Rig): BigUint64Array {
+  return new BigUint64Array(rig.native.bpfMapMmap(rig.kernel.fds.generationsMapFd), 0, 4)
+}
+
+function writeClaim(rig: Rig, slot: number, ageNs: bigint): void {
+  const claimedNs = rig.native.clockMonotonicNs() - ageNs
+  const claim = encode(claimLayout, { claimedNs, cgroupId: 1n, pid: 1, reserved: 0 })
+  rig.native.bpfMapUpdate(rig.map('generation_claims'), u32Bytes(slot), claim, 0)
+}
+
+test('each proxy gets a slot of its own, and gives it back', (t) => {
+  const rig = createRig(t)
+  assert.equal(rig.generation, 0)
+  assert.equal(rig.kernel.pairSlotsPerGeneration, 16)
+  const second = rig.reopen()
+  assert.equal(second.claimGeneration(77n), 1)
+  assert.throws(() => second.claimGeneration(78n), { message: /has a generation already/u })
+  const others = [rig.reopen(), rig.reopen()]
+  assert.deepEqual(others.map((kernel) => kernel.claimGeneration(77n)), [2, 3])
+  assert.throws(() => rig.reopen().claimGeneration(79n), { message: /all 4 generations .* alive/u })
+  second.close()
+  assert.equal(rig.reopen().claimGeneration(80n), 1)
+})
+
+test('a slot whose proxy has been silent for long is taken over, one that beats is not', (t) => {
+  const rig = createRig(t)
+  const minuteNs = 60_000_000_000n
+  for (const slot of [1, 2, 3]) writeClaim(rig, slot, minuteNs)
+  beats(rig)[1] = rig.native.clockMonotonicNs()
+  assert.equal(rig.reopen().claimGeneration(77n), 2)
+})
+
+test('a slot with pairs that still live is taken last, and without them', (t) => {
+  const rig = createRig(t)
+  const pair = encode(pairLayout, { peerAppCookie: 1n, slot: 16, generation: 1 })
+  const put = (): number => rig.native.bpfMapUpdate(rig.map('pairs'), u64Bytes(5n), pair, 0)
+  put()
+  assert.deepEqual([rig.reopen().claimGeneration(77n), rig.reopen().claimGeneration(78n)], [2, 3])
+  assert.equal(rig.native.bpfMapDump(rig.map('pairs')).count, 1)
+  assert.equal(rig.reopen().claimGeneration(79n), 1)
+  assert.equal(rig.native.bpfMapDump(rig.map('pairs')).count, 0)
+})
+
+test('one generation that beats keeps the node intercepting; the last one takes it with it', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
+  const connect = () => rig.counted(() => sockets.connect(pod.netnsFd, service, 80)).rose
+  const second = rig.reopen()
+  const slot = second.claimGeneration(cgroupId(rig.cgroups.kubelet))
+  beats(rig)[slot] = rig.native.clockMonotonicNs() + 3_600_000_000_000n
+  rig.beat(1000)
+  assert.equal(connect().connectRedirected, 1)
+  second.close()
+  assert.equal(beats(rig)[slot], 0n)
+  assert.equal(connect().connectProxyDeadDirect, 1)
+})
+
+test("a generation that ends leaves its successor's entries, in the same cgroup too", async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { others: [service] })
+  const sockets = createSockets(rig)
+  const proxyConnects = () =>
+    rig.counted(() => rig.asProxy(() => sockets.connect(pod.netnsFd, service, 80))).rose
+  const second = rig.reopen()
+  second.claimGeneration(cgroupId(rig.cgroups.proxy))
+  rig.reopen().close()
+  assert.equal(proxyConnects().connectProxyOwn, 1)
+  second.close()
+  // The second had taken the first one's entry over.
+  assert.equal(proxyConnects().connectProxyOwn, 1)
+  rig.kernel.close()
+  assert.equal(rig.native.bpfMapDump(rig.map('proxy_cgroups')).count, 0)
+})
+
+test('a heartbeat thread keeps a proxy alive without the event loop', async (t) => {
+  const rig = createRig(t, { settings: { beatMaxAgeMs: 500 } })
+  const pod = await createPod(rig)
+  const sockets = createSockets(rig)
+  beats(rig)[rig.generation] = 0n
+  const connect = () => rig.counted(() => sockets.connect(pod.netnsFd, service, 80)).rose
+  assert.equal(connect().connectProxyDeadDirect, 1)
+  const heart = rig.native.heartbeatStart(rig.kernel.fds.generationsMapFd, rig.generation, 50)
+  rig.defer(() => heart.stop())
+  const busyUntil = performance.now() + 700
+  while (performance.now() < busyUntil); // longer than beatMaxAgeMs
+  assert.equal(connect().connectRedirected, 1)
+})

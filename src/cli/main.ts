@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { registerLab } from './lab.ts'
 import { registerPreflight } from './preflight.ts'
 
 const { version } = JSON.parse(
@@ -10,6 +11,7 @@ const program = new Command('sluice')
   .description('A service mesh for Kubernetes without sidecars, iptables or conntrack')
   .version(version)
 registerPreflight(program)
+registerLab(program)
 
 try {
   await program.parseAsync()

@@ -36,6 +36,7 @@ export interface LabNode extends Runner {
   kubepods(style: CgroupStyle): string
   /** Runs commands as the kubelet does: its probes come from there. */
   readonly kubelet: Runner
+  readonly kubeletCgroup: string
 }
 
 /** What the lab alone needs of a node. */
@@ -75,6 +76,7 @@ export function createNode(options: NodeOptions): NodeParts {
     run: join(paths.run, name),
     kubepods: (style) => join(cgroup, kubepodsFolder(style)),
     kubelet: createRunner({ cgroup: kubelet, netns }),
+    kubeletCgroup: kubelet,
     ...createRunner({ cgroup: services, netns }),
   }
   return {

@@ -22,6 +22,7 @@ export interface ExecOptions extends RunOptions {
 
 /** Runs real processes at one place of the lab: there from their first instruction on. */
 export interface Runner {
+  readonly place: Place
   /** Starts a process and returns at once. */
   spawn(argv: readonly string[], options?: RunOptions): LabProcess
   /** Runs a process to its end. @throws Error with its output when it fails */
@@ -35,6 +36,7 @@ export function createRunner(place: Place): Runner {
   const spawn: Runner['spawn'] = (argv, options = {}) =>
     startProcess(command(argv, options), options)
   return {
+    place,
     command,
     spawn,
     exec: (argv, options = {}) => {

@@ -61,7 +61,10 @@ export function createObjectStore(): ObjectStore {
     },
     update: (kind, namespace, name, change) => {
       const object = get(kind, namespace, name)
-      if (object === undefined) throw new Error(`the lab has no ${kind} ${namespace}/${name}`)
+      if (object === undefined)
+        throw new Error(
+          `the lab has no ${kind} ${namespace === '' ? name : `${namespace}/${name}`}`,
+        )
       put(change(object))
     },
     watch: (listener) => {

@@ -1,4 +1,6 @@
 import { type Addresses, POD_GATEWAY_V6, podGatewayV4 } from './addresses.ts'
+import { runCommand } from '../process/command.ts'
+import { enterArgv } from '../process/enter.ts'
 import { ipBatch } from './ip.ts'
 
 /** A pod's place on its node's network. */
@@ -29,15 +31,18 @@ export async function connectPods(node: PodNetworkNode, links: readonly PodLink[
   await Promise.all(links.map((link) => ipBatch(link.netns, podSide(node, link), podSysctls(link))))
 }
 
-/** At once; with the namespace alone the pair would go some time later, when the kernel gets round to it. */
+/**
+ * At once; with the namespace alone the pairs would go some time later, when the kernel gets round to it.
+ * Those that are not there are no error.
+ */
 export async function disconnectPods(
   node: PodNetworkNode,
   links: readonly PodLink[],
 ): Promise<void> {
-  await ipBatch(
-    node.netns,
-    links.map(({ hostInterface }) => `link delete ${hostInterface}`),
-  )
+  if (links.length === 0) return
+  const input = links.map(({ hostInterface }) => `link delete ${hostInterface}`).join('\n')
+  const argv = enterArgv({ netns: node.netns }, ['ip', '-force', '-batch', '-'])
+  await runCommand(argv, { input }).catch(() => {})
 }
 
 function nodeSide(node: PodNetworkNode, { netns, hostInterface, addresses }: PodLink): string[] {

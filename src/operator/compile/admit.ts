@@ -10,6 +10,14 @@ import { readSlice } from './read-slice.ts'
 /** Facts that are in force, by `kind/namespace/name`. */
 export type LastGood = ReadonlyMap<string, Facts>
 
+export interface Admitted {
+  readonly inForce: LastGood
+  /** Facts of objects with which nothing was wrong: the same object need not be read again. */
+  readonly clean: ReadonlyMap<unknown, Facts>
+  /** Where an object stands, by `kind/namespace/name`. */
+  readonly places: ReadonlyMap<string, string | undefined>
+}
+
 const readers: Readonly<
   Record<Kind, { apiVersion: string; read: (fields: ReturnType<typeof readFields>) => Facts }>
 > = {
@@ -31,41 +39,54 @@ export function factsId({ kind, namespace, name }: Subject): string {
  */
 export function admit(
   objects: readonly unknown[],
-  lastGood: LastGood,
+  before: Pick<Admitted, 'inForce' | 'clean'> | undefined,
   report: ReportProblem,
   placeOf: (object: unknown) => string | undefined,
 ): Admitted {
-  const admitted = new Map<string, Facts>()
-  const seen = new Map<string, string | undefined>()
+  const inForce = new Map<string, Facts>()
+  const clean = new Map<unknown, Facts>()
+  const places = new Map<string, string | undefined>()
   for (const [index, object] of objects.entries()) {
     const place = placeOf(object)
-    const subject = subjectOf(object, index)
-    const reportHere = (problem: Omit<Problem, keyof Subject | 'place'>) => {
-      report({ ...subject, ...problem, ...(place === undefined ? {} : { place }) })
+    let reports = 0
+    const reportHere: ReportHere = (problem) => {
+      reports += 1
+      const where = place === undefined ? {} : { place }
+      report({ ...subjectOf(object, index), ...problem, ...where })
     }
-    const kind = kindOf(object, reportHere)
-    if (kind === undefined) continue
-    const errors: FieldError[] = []
-    const facts = readers[kind].read(readFields(object, '', (error) => errors.push(error)))
+    const found = before?.clean.get(object) ?? readFacts(object, reportHere)
+    if (found === undefined) continue
+    const { facts, errors } = 'facts' in found ? found : { facts: found, errors: [] }
     const id = factsId(facts)
-    if (seen.has(id)) {
-      reportHere(twice(seen.get(id)))
+    if (places.has(id)) {
+      reportHere(twice(places.get(id)))
       continue
     }
-    seen.set(id, place)
-    const before = lastGood.get(id)
-    const good = errors.length > 0 ? before : withGoodAnnotations(facts, before, reportHere)
-    const effect = before === undefined ? 'it is left out' : 'its last good version stays in force'
+    places.set(id, place)
+    const last = before?.inForce.get(id)
+    const good = errors.length > 0 ? last : withGoodAnnotations(facts, last, reportHere)
+    const effect = last === undefined ? 'it is left out' : 'its last good version stays in force'
     for (const error of errors) reportHere({ severity: 'error', ...error, effect })
-    if (good !== undefined) admitted.set(id, good)
+    if (good !== undefined) inForce.set(id, good)
+    if (reports === 0) clean.set(object, facts)
   }
-  return { inForce: admitted, places: seen }
+  return { inForce, clean, places }
 }
 
-export interface Admitted {
-  readonly inForce: LastGood
-  /** Where an object stands, by `kind/namespace/name`. */
-  readonly places: ReadonlyMap<string, string | undefined>
+interface ReadFacts {
+  readonly facts: Facts
+  readonly errors: readonly FieldError[]
+}
+
+/** Undefined for what is none of the kinds that are read. */
+function readFacts(object: unknown, report: ReportHere): ReadFacts | undefined {
+  const kind = kindOf(object, report)
+  if (kind === undefined) return undefined
+  const errors: FieldError[] = []
+  return {
+    facts: readers[kind].read(readFields(object, '', (error) => errors.push(error))),
+    errors,
+  }
 }
 
 type Subject = Pick<Problem, 'kind' | 'namespace' | 'name'>

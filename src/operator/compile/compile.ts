@@ -7,7 +7,7 @@ import {
   type Workload,
 } from '../../model/resources.ts'
 import { withoutAddressConflicts } from './address-conflicts.ts'
-import { admit, factsId, type LastGood } from './admit.ts'
+import { admit, type Admitted, factsId, type LastGood } from './admit.ts'
 import { compilePods } from './compile-pods.ts'
 import { compileServices } from './compile-services.ts'
 import type { Facts, Kind } from './facts.ts'
@@ -28,7 +28,10 @@ export interface CompileOptions {
   readonly mesh?: MeshSettings
   /** `cluster.local` unless told. */
   readonly clusterDomain?: string
-  /** The result of the compilation before: what it held for objects that are bad now stays in force. */
+  /**
+   * The result of the compilation before: what it held for objects that are bad now stays in force. Objects
+   * that are the same ones are not read again, so they must not be changed in place.
+   */
   readonly previous?: CompileResult
   /** File and line of an object, for problems. */
   readonly placeOf?: (object: unknown) => string | undefined
@@ -38,7 +41,9 @@ export interface CompileResult {
   /** Sorted by name. A resource that did not change is the same object as in the compilation before. */
   readonly resources: readonly Resource[]
   readonly problems: readonly Problem[]
+  /** What the next compilation goes on from. */
   readonly inForce: LastGood
+  readonly clean: Admitted['clean']
 }
 
 /**
@@ -50,8 +55,8 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
   const { mesh = defaultMesh, clusterDomain = 'cluster.local', previous, placeOf } = options
   const problems: Problem[] = []
   const admission = (problem: Problem) => void problems.push(problem)
-  const before = previous?.inForce ?? new Map()
-  const { inForce, places } = admit(objects, before, admission, placeOf ?? (() => undefined))
+  const admitted = admit(objects, previous, admission, placeOf ?? (() => undefined))
+  const { inForce, places } = admitted
   const report = (problem: Problem) => {
     const place = places.get(factsId(problem))
     problems.push(place === undefined ? problem : { ...problem, place })
@@ -74,6 +79,7 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
     resources: keepIdentity(resources, previous?.resources ?? []),
     problems: problems.sort(byObject),
     inForce,
+    clean: admitted.clean,
   }
 }
 

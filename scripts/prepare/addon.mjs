@@ -5,7 +5,7 @@ import { lockedNode, lockedNodeFolder } from './modules.mjs'
 import { root, SetupError, say } from './say.mjs'
 import { filesUnder, fingerprint, readStamp, writeStamp } from './stamp.mjs'
 
-const sources = ['native', 'bpf/abi.h', 'binding.gyp', 'node_modules/node-addon-api/package.json']
+const sources = ['native', 'binding.gyp', 'node_modules/node-addon-api/package.json']
 const endings = ['.cc', '.c', '.h', '.hpp', '.gyp', '.gypi']
 
 /**
@@ -13,7 +13,7 @@ const endings = ['.cc', '.c', '.h', '.hpp', '.gyp', '.gypi']
  */
 export function prepareAddon() {
   const nodeHeader = join(lockedNodeFolder(), 'include/node/node_version.h').slice(root.length)
-  const now = fingerprint([...sources, nodeHeader], endings)
+  const now = fingerprint([...sources, ...filesUnder('bpf', ['.h']), nodeHeader], endings)
   if (allBuilt() && readStamp('addon') === now) return
 
   // binding.gyp lists sources when it is configured: a new file needs that again, a changed one

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Every struct and number that crosses between the kernel programs, the native addon and TypeScript.
- * The TypeScript side (src/nodeproxy/kernel/abi.ts) is checked against this file's BTF by a test.
- * Addresses: 16 bytes in network order, IPv4 as v4-mapped IPv6 (::ffff:a.b.c.d). Ports: host order.
- * Change a layout -> raise SLUICE_LAYOUT: maps are pinned per layout version. */
+/* Every struct and number that crosses between the kernel programs, the native addon and
+ * TypeScript. The TypeScript side (src/nodeproxy/kernel/abi.ts) is checked against this file's BTF
+ * by a test. Addresses: 16 bytes in network order, IPv4 as v4-mapped IPv6 (::ffff:a.b.c.d). Ports:
+ * host order. Change a layout -> raise SLUICE_LAYOUT: maps are pinned per layout version. */
 #ifndef SLUICE_ABI_H
 #define SLUICE_ABI_H
 
@@ -18,11 +18,14 @@
 #endif
 #endif
 
+#include "counters.h"
+
 #define SLUICE_LAYOUT 1
 #define SLUICE_GENERATIONS 4 /* proxy generations that may live side by side */
 
 /* Destination ports the connect hook spreads over. Below every sane ip_local_port_range, so that a
- * source port can never equal it: such a socket would connect to itself (RFC 9293, simultaneous open). */
+ * source port can never equal it: such a socket would connect to itself (RFC 9293, simultaneous
+ * open). */
 #define SLUICE_SPREAD_FIRST 1
 #define SLUICE_SPREAD_COUNT 1023
 
@@ -69,8 +72,8 @@ struct sluice_listener_key {
 };
 SLUICE_ASSERT_SIZE(struct sluice_listener_key, 20);
 
-/* origins: flow -> where the app wanted to go. Written by sockops at TCP_CONNECT_CB, before the SYN leaves;
- * deleted by sockops when the app's socket closes. */
+/* origins: flow -> where the app wanted to go. Written by sockops at TCP_CONNECT_CB, before the SYN
+ * leaves; deleted by sockops when the app's socket closes. */
 struct sluice_origin {
 	__u64 client_cookie; /* socket cookie of the app's socket */
 	__u64 netns_cookie;
@@ -81,9 +84,9 @@ struct sluice_origin {
 };
 SLUICE_ASSERT_SIZE(struct sluice_origin, 40);
 
-/* leg_intents (sk_storage): set by the proxy on its own socket before connect(2). Sockops turns it into a
- * bypass entry at TCP_CONNECT_CB, when the kernel has chosen the source port (so ports are chosen per
- * 4-tuple, as in a plain connect, and not per bind). */
+/* leg_intents (sk_storage): set by the proxy on its own socket before connect(2). Sockops turns it
+ * into a bypass entry at TCP_CONNECT_CB, when the kernel has chosen the source port (so ports are
+ * chosen per 4-tuple, as in a plain connect, and not per bind). */
 enum sluice_leg_flags {
 	SLUICE_LEG_BYPASS = 1, /* authorised: the target's sk_lookup lets it through to the app */
 	SLUICE_LEG_ACCEL_AUTO = 4,
@@ -97,11 +100,12 @@ struct sluice_leg {
 };
 SLUICE_ASSERT_SIZE(struct sluice_leg, 24);
 
-/* bypasses: flow (as the target sees it) -> let it pass, and who the client really is. Written by sockops for
- * legs of the proxy and for sockets of the kubelet's cgroup; deleted at the target's PASSIVE_ESTABLISHED, or
- * when the leg closes. */
+/* bypasses: flow (as the target sees it) -> let it pass, and who the client really is. Written by
+ * sockops for legs of the proxy and for sockets of the kubelet's cgroup; deleted at the target's
+ * PASSIVE_ESTABLISHED, or when the leg closes. */
 enum sluice_bypass_flags {
-	SLUICE_BYPASS_PROBE = 16, /* the kubelet's own connection: its address is the truth already */
+	SLUICE_BYPASS_PROBE =
+		16, /* the kubelet's own connection: its address is the truth already */
 };
 struct sluice_bypass {
 	__u64 leg_cookie;
@@ -112,21 +116,26 @@ struct sluice_bypass {
 };
 SLUICE_ASSERT_SIZE(struct sluice_bypass, 32);
 
-/* sock_info: socket cookie -> what sk_msg must know of a socket that is in the mesh, app's or proxy's.
- * Written by sockops, deleted by sockops on close. The pointer is only ever read by CO-RE, and what is read
- * is validated by the cookie that the same memory carries. */
+/* sock_info: socket cookie -> what sk_msg must know of a socket that is in the mesh, app's or
+ * proxy's. Written by sockops, deleted by sockops on close. The pointer is only ever read by CO-RE,
+ * and what is read is validated by the cookie that the same memory carries. */
 enum sluice_sock_flags {
-	SLUICE_SOCK_APP = 1,         /* an app's socket; else a leg of the proxy */
-	SLUICE_SOCK_TO_PEER = 2,     /* what it sends may be redirected into peer */
+	SLUICE_SOCK_APP = 1,	 /* an app's socket; else a leg of the proxy */
+	SLUICE_SOCK_TO_PEER = 2, /* what it sends may be redirected into peer */
 	SLUICE_SOCK_IN_HASH = 4,
-	SLUICE_SOCK_CHECK_FILE = 8,  /* accepted: nothing is redirected until its file was seen to be O_NONBLOCK */
-	SLUICE_SOCK_PAIRABLE = 16,   /* app's, mode full: may send to, and take from, another app's socket */
-	SLUICE_SOCK_BLOCKING = 32,   /* was turned blocking: nothing is redirected any more, it leaves the hash */
-	SLUICE_SOCK_SPLICES = 64,    /* its reader uses splice(2): nothing is redirected into it any more */
-	SLUICE_SOCK_RECEIVE_ONLY = 128, /* a leg in mode auto: in the sockhash `legs`, which has no verdict program */
+	SLUICE_SOCK_CHECK_FILE =
+		8, /* accepted: nothing is redirected until its file was seen to be O_NONBLOCK */
+	SLUICE_SOCK_PAIRABLE =
+		16, /* app's, mode full: may send to, and take from, another app's socket */
+	SLUICE_SOCK_BLOCKING =
+		32, /* was turned blocking: nothing is redirected any more, it leaves the hash */
+	SLUICE_SOCK_SPLICES =
+		64, /* its reader uses splice(2): nothing is redirected into it any more */
+	SLUICE_SOCK_RECEIVE_ONLY =
+		128, /* a leg in mode auto: in the sockhash `legs`, which has no verdict program */
 };
 struct sluice_sock {
-	__u64 tcp_sock;    /* kernel address */
+	__u64 tcp_sock;	   /* kernel address */
 	__u64 peer_cookie; /* app socket <-> proxy leg on the same connection; 0 until known */
 	__u64 netns_cookie;
 	__u64 queued_bytes; /* this socket's part of sluice_usage.queued_bytes */
@@ -136,8 +145,8 @@ struct sluice_sock {
 };
 SLUICE_ASSERT_SIZE(struct sluice_sock, 48);
 
-/* pairs: cookie of an app socket -> the app socket at the other end, and the slot of that direction.
- * Written by the proxy once both ends are known; deleted by sockops on close. */
+/* pairs: cookie of an app socket -> the app socket at the other end, and the slot of that
+ * direction. Written by the proxy once both ends are known; deleted by sockops on close. */
 struct sluice_pair {
 	__u64 peer_app_cookie;
 	__u32 slot;
@@ -145,30 +154,35 @@ struct sluice_pair {
 };
 SLUICE_ASSERT_SIZE(struct sluice_pair, 16);
 
-/* One direction of a pair. User space writes pair_control and only reads pair_stats; the verdict program the
- * other way round. Both are memory-mapped arrays; a generation uses its own quarter of the slots. */
+/* One direction of a pair. User space writes pair_control and only reads pair_stats; the verdict
+ * program the other way round. Both are memory-mapped arrays; a generation uses its own quarter of
+ * the slots. */
 struct sluice_pair_control {
 	__u64 want; /* 1: send directly as soon as the order of bytes allows */
-	__u64 busy; /* 1: the proxy may hold bytes of this direction; set with a full barrier before read(2) */
+	__u64 busy; /* 1: the proxy may hold bytes of this direction; set with a full barrier before
+		       read(2) */
 };
 struct sluice_pair_stats {
 	__u64 direct_bytes;
 	__u64 leg_redirect_bytes;
 	__u64 leg_tcp_bytes;
-	__u64 over_limit; /* sends that went by the leg because the receiver's queue was over the limit */
+	__u64 over_limit; /* sends that went by the leg because the receiver's queue was over the
+			     limit */
 	__u64 receiver_queued_bytes; /* last seen sk_rmem_alloc of the receiving app socket */
 	__u64 last_direct_ns;
 };
 SLUICE_ASSERT_SIZE(struct sluice_pair_control, 16);
 SLUICE_ASSERT_SIZE(struct sluice_pair_stats, 48);
 
-/* generations (memory-mapped array of one). A native thread of each proxy generation writes its beat. */
+/* generations (memory-mapped array of one). A native thread of each proxy generation writes its
+ * beat. */
 struct sluice_generations {
 	__u64 beat_ns[SLUICE_GENERATIONS]; /* CLOCK_MONOTONIC; 0: no such generation */
 };
 SLUICE_ASSERT_SIZE(struct sluice_generations, 32);
 
-/* generation_claims: generation -> who has it. Created with BPF_NOEXIST, so one of two starters wins. */
+/* generation_claims: generation -> who has it. Created with BPF_NOEXIST, so one of two starters
+ * wins. */
 struct sluice_claim {
 	__u64 claimed_ns; /* CLOCK_MONOTONIC */
 	__u64 cgroup_id;
@@ -184,19 +198,23 @@ enum sluice_unclassified {
 
 /* settings (array of one). */
 struct sluice_settings {
-	__u64 beat_max_age_ns;    /* older: the proxy is dead */
-	__u64 pair_limit_bytes;   /* receive queue of one app socket, redirected bytes included */
-	__u64 leg_limit_bytes;    /* receive queue of a proxy leg that still takes redirected bytes */
-	__u64 node_limit_bytes;   /* receive queues of all sockets that take redirected bytes, together */
-	__u32 unclassified;       /* enum sluice_unclassified */
-	__u32 acceleration;       /* 0: the kernel's accounting failed the probe, nothing enters the sockhash */
-	__u32 older_layout;       /* 1: an older layout still serves; SYNs that only it knows are not dropped */
-	__u32 access_events;      /* 1: also report every intercepted connect on the ring */
+	__u64 beat_max_age_ns;	/* older: the proxy is dead */
+	__u64 pair_limit_bytes; /* receive queue of one app socket, redirected bytes included */
+	__u64 leg_limit_bytes;	/* receive queue of a proxy leg that still takes redirected bytes */
+	__u64 node_limit_bytes; /* receive queues of all sockets that take redirected bytes,
+				   together */
+	__u32 unclassified;	/* enum sluice_unclassified */
+	__u32 acceleration;	/* 0: the kernel's accounting failed the probe, nothing enters the
+				   sockhash */
+	__u32 older_layout;	/* 1: an older layout still serves; SYNs that only it knows are not
+				   dropped */
+	__u32 access_events;	/* 1: also report every intercepted connect on the ring */
 };
 SLUICE_ASSERT_SIZE(struct sluice_settings, 48);
 
-/* active_layout (array of one __u64): the SLUICE_LAYOUT that intercepts new connections. Shared by all layouts
- * of a node, so that one write moves the node from one to the next; others only serve what they published. */
+/* active_layout (array of one __u64): the SLUICE_LAYOUT that intercepts new connections. Shared by
+ * all layouts of a node, so that one write moves the node from one to the next; others only serve
+ * what they published. */
 
 /* node_usage (array of one). Written by the verdict program, set right by refresh_usage. */
 struct sluice_usage {
@@ -205,7 +223,8 @@ struct sluice_usage {
 };
 SLUICE_ASSERT_SIZE(struct sluice_usage, 16);
 
-/* accept_modes: listener -> are its accepted sockets non-blocking? Learnt by sockops from their files. */
+/* accept_modes: listener -> are its accepted sockets non-blocking? Learnt by sockops from their
+ * files. */
 struct sluice_listen_key {
 	__u64 netns_cookie;
 	__u32 port;
@@ -218,8 +237,8 @@ enum sluice_accept_mode {
 };
 SLUICE_ASSERT_SIZE(struct sluice_listen_key, 16);
 
-/* splice_users: cgroup id -> when it was last seen to splice(2) from a socket that takes redirected bytes.
- * Sockets that such a cgroup opens later stay out of the sockhash. */
+/* splice_users: cgroup id -> when it was last seen to splice(2) from a socket that takes redirected
+ * bytes. Sockets that such a cgroup opens later stay out of the sockhash. */
 struct sluice_splice_user {
 	__u64 seen_ns;
 	__u64 count;
@@ -235,12 +254,13 @@ struct sluice_queue_query {
 };
 SLUICE_ASSERT_SIZE(struct sluice_queue_query, 24);
 
-/* SEC("syscall") forget_address: removes what an earlier holder of this address, or of this netns, left. */
+/* SEC("syscall") forget_address: removes what an earlier holder of this address, or of this netns,
+ * left. */
 struct sluice_forget {
-	struct sluice_addr addr;    /* all zero: none */
-	__u64 keep_netns_cookie;    /* origins of this netns stay: its own live connections */
-	__u64 forget_netns_cookie;  /* 0: none; else sockets and listeners of this netns are forgotten too */
-	__u32 removed_origins;      /* out */
+	struct sluice_addr addr;   /* all zero: none */
+	__u64 keep_netns_cookie;   /* origins of this netns stay: its own live connections */
+	__u64 forget_netns_cookie; /* 0: none; else its sockets and listeners go, too */
+	__u32 removed_origins;	   /* out */
 	__u32 removed_bypasses;
 	__u32 removed_socks;
 	__u32 removed_listeners;
@@ -261,9 +281,9 @@ SLUICE_ASSERT_SIZE(struct sluice_fill, 24);
 /* events (ring buffer) */
 enum sluice_event_kind {
 	SLUICE_EVENT_TURNED_BLOCKING = 1, /* leave the sockhash */
-	SLUICE_EVENT_SPLICE_USER = 2,     /* splice(2) on a socket that takes redirected bytes */
+	SLUICE_EVENT_SPLICE_USER = 2,	  /* splice(2) on a socket that takes redirected bytes */
 	SLUICE_EVENT_UNCLASSIFIED = 3,
-	SLUICE_EVENT_CONNECT = 4, /* settings.access_events: an intercepted connect, with where it wanted to go */
+	SLUICE_EVENT_CONNECT = 4, /* with settings.access_events: an intercepted connect */
 };
 struct sluice_event {
 	__u64 at_ns;
@@ -278,103 +298,5 @@ struct sluice_event {
 	__u32 pod_id;
 };
 SLUICE_ASSERT_SIZE(struct sluice_event, 64);
-
-/* What happened, one number each, counted per CPU in `counters`. Every return of every program counts one.
- * New ones go to the end: the map is reused by newer versions of the same layout, and has room for them. */
-#define SLUICE_COUNTER_CAPACITY 256
-#define SLUICE_COUNTERS(X)                                                                       \
-	X(CONNECT_REDIRECTED)             /* rewritten towards the proxy */                      \
-	X(CONNECT_NOT_TCP)                /* UDP, SCTP: untouched */                             \
-	X(CONNECT_NOT_ENROLLED)           /* known pod, not in the mesh */                       \
-	X(CONNECT_UNCLASSIFIED)           /* netns not known yet: let through */                 \
-	X(CONNECT_UNCLASSIFIED_REFUSED)   /* EPERM until the agent knows the netns */            \
-	X(CONNECT_PROXY_OWN)              /* the proxy's own socket */                           \
-	X(CONNECT_LOOPBACK)               /* 127.0.0.0/8, ::1 */                                 \
-	X(CONNECT_NO_FAMILY)              /* the pod has no address of this family */            \
-	X(CONNECT_NOT_ROUTABLE)           /* multicast, unspecified, IPv6 link-local */          \
-	X(CONNECT_PROXY_DEAD_DIRECT)      /* no beat, fail open */                               \
-	X(CONNECT_PROXY_DEAD_REFUSED)     /* no beat, fail closed: ECONNREFUSED */               \
-	X(CONNECT_NO_LISTENER_DIRECT)                                                            \
-	X(CONNECT_NO_LISTENER_REFUSED)                                                           \
-	X(CONNECT_STORAGE_FULL_DIRECT)    /* socket storage could not be had */                  \
-	X(CONNECT_STORAGE_FULL_REFUSED)                                                          \
-	X(CONNECT_BOUND_DEVICE_DIRECT)    /* SO_BINDTODEVICE could not be lifted */              \
-	X(CONNECT_BOUND_DEVICE_REFUSED)                                                          \
-	X(CONNECT_INACTIVE)               /* another layout intercepts */                        \
-	X(ORIGIN_PUBLISHED)                                                                      \
-	X(ORIGIN_MAP_FULL)                /* the connection is reset by sk_lookup */             \
-	X(ORIGIN_REMOVED)                                                                        \
-	X(BYPASS_PUBLISHED)                                                                      \
-	X(BYPASS_MAP_FULL)                /* the leg is reset by sk_lookup */                    \
-	X(BYPASS_TAKEN)                   /* the app's socket learnt its true client */          \
-	X(BYPASS_REMOVED)                 /* the leg closed before the target took it */         \
-	X(LEG_PLAIN)                      /* a leg to another node, no bypass asked for */       \
-	X(PROBE_PUBLISHED)                /* the kubelet's, to an enrolled pod */                \
-	X(PROBE_NOT_POD)                  /* the kubelet's, to something else */                 \
-	X(PEERNAME_ORIGIN)                /* told the app what it asked for */                   \
-	X(PEERNAME_CLIENT)                /* told the app its true client */                     \
-	X(PEERNAME_BY_TUPLE)              /* storage invisible (MPTCP): found by tuple */        \
-	X(PEERNAME_UNTOUCHED)                                                                    \
-	X(LOOKUP_OUTBOUND)                /* SYN steered to the outbound listener */             \
-	X(LOOKUP_INBOUND)                                                                        \
-	X(LOOKUP_BYPASS)                                                                         \
-	X(LOOKUP_NOT_TCP)                                                                        \
-	X(LOOKUP_NOT_POD)                 /* not an address of an enrolled pod */                \
-	X(LOOKUP_PROBE)                   /* the kubelet's */                                    \
-	X(LOOKUP_UNPUBLISHED_DROPPED)     /* to itself, without a published tuple: reset */      \
-	X(LOOKUP_UNPUBLISHED_PASSED)      /* the same, while an older layout may know it */      \
-	X(LOOKUP_PROXY_DEAD_DIRECT)                                                              \
-	X(LOOKUP_PROXY_DEAD_DROPPED)                                                             \
-	X(LOOKUP_NO_LISTENER_DIRECT)                                                             \
-	X(LOOKUP_NO_LISTENER_DROPPED)                                                            \
-	X(LOOKUP_ASSIGN_FAILED)           /* dropped: the listener's family or netns is wrong */ \
-	X(LOOKUP_INACTIVE)                /* another layout intercepts */                        \
-	X(HASH_ENTERED)                                                                          \
-	X(HASH_SKIPPED_OFF)               /* acceleration off for this pod or kernel */          \
-	X(HASH_SKIPPED_BLOCKING)          /* its file, or its listener's, is blocking */         \
-	X(HASH_SKIPPED_PEER)              /* the other end of the connection is not in */        \
-	X(HASH_SKIPPED_ZEROCOPY)          /* SO_ZEROCOPY: its completions would never come */    \
-	X(HASH_SKIPPED_SPLICE)            /* its cgroup is known to use splice(2) */             \
-	X(HASH_REFUSED)                   /* MPTCP subflow, or the map is full */                \
-	X(HASH_LEFT_BLOCKING)                                                                    \
-	X(HASH_LEFT_PEER)                 /* the leg leaves with its app */                      \
-	X(SOCK_INFO_FULL)                                                                        \
-	X(SOCK_LOST_STORAGE)              /* socket storage could not be had at ESTABLISHED */   \
-	X(SOCK_CLOSED)                                                                           \
-	X(SOCKOPS_UNTOUCHED)              /* a callback of a socket that is not in the mesh */   \
-	X(LISTENER_SEEN)                                                                         \
-	X(FILE_NONBLOCKING)               /* an accepted socket's file, as wanted */             \
-	X(FILE_NOT_YET)                   /* accepted by the kernel, not by the app */           \
-	X(VERDICT_PASS)                   /* by TCP */                                           \
-	X(VERDICT_TO_LEG)                                                                        \
-	X(VERDICT_TO_APP)                                                                        \
-	X(VERDICT_DIRECT)                                                                        \
-	X(VERDICT_ORDER)                  /* TCP bytes unread at the target: by TCP */           \
-	X(VERDICT_OVER_LIMIT)                                                                    \
-	X(VERDICT_OVER_NODE_LIMIT)                                                               \
-	X(VERDICT_BLOCKING)               /* the app's file became blocking: by TCP */           \
-	X(VERDICT_TARGET_GONE)                                                                   \
-	X(VERDICT_MISSING)                /* no program in verdicts[0]: by TCP */                \
-	X(SOCKOPT_ULP_REFUSED)            /* ENOENT, as where the kernel has no such module */   \
-	X(SOCKOPT_ZEROCOPY_REFUSED)       /* ENOPROTOOPT, as on a kernel without it */           \
-	X(SOCKOPT_UNTOUCHED)                                                                     \
-	X(TRACE_UNTOUCHED)                                                                       \
-	X(EVENT_SENT)                                                                            \
-	X(EVENT_LOST)                     /* ring buffer full */                                 \
-	X(SPLICE_USER)                                                                           \
-	X(TURNED_BLOCKING)                                                                       \
-	X(QUERY_FOUND)                                                                           \
-	X(QUERY_MISSING)                                                                         \
-	X(USAGE_REFRESHED)                                                                       \
-	X(ADDRESS_FORGOTTEN)   \
-	X(ENTRIES_COUNTED)   \
-	X(FILE_TURNED_BLOCKING) /* after it took part */
-
-enum sluice_counter {
-#define SLUICE_X(name) SLUICE_COUNT_##name,
-	SLUICE_COUNTERS(SLUICE_X)
-#undef SLUICE_X
-	SLUICE_COUNTER_COUNT,
-};
 
 #endif

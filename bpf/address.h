@@ -39,9 +39,9 @@ static __always_inline int addr_is_loopback(const struct sluice_addr *a)
 	return !a->word[0] && !a->word[1] && !a->word[2] && a->word[3] == bpf_htonl(1);
 }
 
-/* Not something a proxy could connect to on behalf of another socket: unspecified, multicast, broadcast, and
- * IPv6 link-local, whose interface the hooks are not told. (IPv4 link-local, such as a cloud's metadata
- * service, is routed like any other address.) */
+/* Not something a proxy could connect to on behalf of another socket: unspecified, multicast,
+ * broadcast, and IPv6 link-local, whose interface the hooks are not told. (IPv4 link-local, such as
+ * a cloud's metadata service, is routed like any other address.) */
 static __always_inline int addr_is_unroutable(const struct sluice_addr *a)
 {
 	if (addr_is_v4(a)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* STATE_CB: a socket that reaches TCP_CLOSE takes its entries with it. The callback runs before the kernel
- * frees the addresses and ports, also on the way into TIME_WAIT, so nobody else's entries are met here. */
+/* STATE_CB: a socket that reaches TCP_CLOSE takes its entries with it. The callback runs before the
+ * kernel frees the addresses and ports, also on the way into TIME_WAIT, so nobody else's entries
+ * are met here. */
 #ifndef SLUICE_CLOSE_H
 #define SLUICE_CLOSE_H
 
@@ -10,7 +11,8 @@ static __always_inline void remove_origin(const struct sock_state *state)
 {
 	struct sluice_flow flow = state->flow;
 	struct sluice_origin *origin = bpf_map_lookup_elem(&origins, &flow);
-	if (origin && origin->client_cookie == state->cookie && !bpf_map_delete_elem(&origins, &flow))
+	if (origin && origin->client_cookie == state->cookie &&
+	    !bpf_map_delete_elem(&origins, &flow))
 		count(SLUICE_COUNT_ORIGIN_REMOVED, 0);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* cgroup/connect4 and connect6: the connect(2) of an enrolled pod's TCP socket is turned towards the proxy's
- * listener in the pod's own netns. Where it wanted to go is kept in the socket's storage; sockops publishes it.
- * The new destination is the pod's own address, so that the app's getsockname() stays the truth, and a port
- * out of SLUICE_SPREAD_*, so that one pod is not bound to the 28,000 source ports of one destination. */
+/* cgroup/connect4 and connect6: the connect(2) of an enrolled pod's TCP socket is turned towards
+ * the proxy's listener in the pod's own netns. Where it wanted to go is kept in the socket's
+ * storage; sockops publishes it. The new destination is the pod's own address, so that the app's
+ * getsockname() stays the truth, and a port out of SLUICE_SPREAD_*, so that one pod is not bound to
+ * the 28,000 source ports of one destination. */
 #include "pod.h"
 
 #define ALLOW 1
@@ -16,7 +17,8 @@
 #define ECONNREFUSED 111
 #define LOOPBACK_IFINDEX 1
 
-/* A socket whose connect is not intercepted must not go on telling what an earlier connect asked for. */
+/* A socket whose connect is not intercepted must not go on telling what an earlier connect asked
+ * for. */
 static __always_inline int pass(struct bpf_sock_addr *ctx, __u32 why)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -32,7 +34,8 @@ static __always_inline int unavailable(struct bpf_sock_addr *ctx, const struct s
 	if (!(pod->flags & SLUICE_POD_FAIL_CLOSED))
 		return pass(ctx, direct);
 	pass(ctx, refused);
-	bpf_set_retval(-ECONNREFUSED); /* what apps retry; EPERM would look like a broken configuration */
+	bpf_set_retval(
+		-ECONNREFUSED); /* what apps retry; EPERM would look like a broken configuration */
 	return REFUSE;
 }
 
@@ -54,7 +57,8 @@ static __always_inline void report(struct bpf_sock_addr *ctx, __u32 kind, __u64 
 }
 
 static __always_inline int unclassified(struct bpf_sock_addr *ctx, __u64 netns,
-					const struct sluice_addr *to, const struct sluice_settings *set)
+					const struct sluice_addr *to,
+					const struct sluice_settings *set)
 {
 	report(ctx, SLUICE_EVENT_UNCLASSIFIED, netns, to, 0);
 	if (set->unclassified != SLUICE_UNCLASSIFIED_REFUSE)
@@ -79,7 +83,8 @@ static __always_inline int has_outbound_listener(const struct sluice_addr *own)
 	return 1;
 }
 
-/* Packets to the pod's own address arrive on lo: a socket bound to eth0 would never see the SYN-ACK. */
+/* Packets to the pod's own address arrive on lo: a socket bound to eth0 would never see the
+ * SYN-ACK. */
 static __always_inline int lift_device_binding(struct bpf_sock_addr *ctx)
 {
 	__u32 bound = ctx->sk->bound_dev_if;
@@ -89,8 +94,8 @@ static __always_inline int lift_device_binding(struct bpf_sock_addr *ctx)
 	return bpf_setsockopt(ctx, SOL_SOCKET, SO_BINDTODEVICE, none, sizeof(none)) == 0;
 }
 
-static __always_inline int remember(struct bpf_sock_addr *ctx, __u64 netns, const struct sluice_pod *pod,
-				    const struct sluice_addr *to)
+static __always_inline int remember(struct bpf_sock_addr *ctx, __u64 netns,
+				    const struct sluice_pod *pod, const struct sluice_addr *to)
 {
 	struct sock_state state = {
 		.cookie = bpf_get_socket_cookie(ctx),
@@ -104,14 +109,16 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, __u64 netns, cons
 	struct bpf_sock *sk = ctx->sk;
 	if (!sk)
 		return 0;
-	struct sock_state *kept = bpf_sk_storage_get(&sock_states, sk, &state, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_state *kept =
+		bpf_sk_storage_get(&sock_states, sk, &state, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!kept)
 		return 0;
 	*kept = state; /* the socket may have been connected before */
 	return 1;
 }
 
-/* A socket whose source port equals its destination port, on its own address, would connect to itself. */
+/* A socket whose source port equals its destination port, on its own address, would connect to
+ * itself. */
 static __always_inline __u16 spread_port(struct bpf_sock_addr *ctx)
 {
 	__u32 bound_port = ctx->sk->src_port;
@@ -125,7 +132,8 @@ static __always_inline __u16 spread_port(struct bpf_sock_addr *ctx)
 static __always_inline int decide(struct bpf_sock_addr *ctx, const struct sluice_addr *to,
 				  struct sluice_addr *own, int *redirect)
 {
-	if (ctx->type != SOCK_STREAM || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_MPTCP))
+	if (ctx->type != SOCK_STREAM ||
+	    (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_MPTCP))
 		return count(SLUICE_COUNT_CONNECT_NOT_TCP, ALLOW);
 	if (addr_is_loopback(to))
 		return pass(ctx, SLUICE_COUNT_CONNECT_LOOPBACK);

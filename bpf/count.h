@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Counting, so that every outcome has a name that the metrics show, and events for what user space acts on. */
+/* Counting, so that every outcome has a name that the metrics show, and events for what user space
+ * acts on. */
 #ifndef SLUICE_COUNT_H
 #define SLUICE_COUNT_H
 
@@ -10,7 +11,8 @@ static __always_inline int count(__u32 counter, int verdict)
 {
 	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
 	if (value)
-		(*value)++; /* per CPU; a program is not preempted by another on the same CPU often enough to matter */
+		(*value)++; /* per CPU; a program is not preempted by another on the same CPU often
+			       enough to matter */
 	return verdict;
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What happens when a socket of the mesh becomes ESTABLISHED, the only moment at which it may enter the
- * sockhash. A same-node connection has four sockets, and they become established in this order:
+/* What happens when a socket of the mesh becomes ESTABLISHED, the only moment at which it may enter
+ * the sockhash. A same-node connection has four sockets, and they become established in this order:
  *
  *     A (app, client) -> P1 (proxy, accepted)        P2 (proxy, leg) -> B (app, accepted)
  *
- * so P1 finds A known, and B finds P2 known; each of them links the two. Whoever may be sent redirected bytes,
- * or send them, is said by flags in sock_info, which the verdict program reads. */
+ * so P1 finds A known, and B finds P2 known; each of them links the two. Whoever may be sent
+ * redirected bytes, or send them, is said by flags in sock_info, which the verdict program reads.
+ */
 #ifndef SLUICE_ESTABLISH_H
 #define SLUICE_ESTABLISH_H
 
@@ -15,8 +16,10 @@
 
 #define ACCEL_FULL SLUICE_POD_ACCEL_FULL
 #define ACCEL_ANY (SLUICE_POD_ACCEL_AUTO | SLUICE_POD_ACCEL_FULL)
-_Static_assert((int)SLUICE_POD_ACCEL_AUTO == (int)SLUICE_LEG_ACCEL_AUTO, "flags are passed on as they are");
-_Static_assert((int)SLUICE_POD_ACCEL_FULL == (int)SLUICE_LEG_ACCEL_FULL, "flags are passed on as they are");
+_Static_assert((int)SLUICE_POD_ACCEL_AUTO == (int)SLUICE_LEG_ACCEL_AUTO,
+	       "flags are passed on as they are");
+_Static_assert((int)SLUICE_POD_ACCEL_FULL == (int)SLUICE_LEG_ACCEL_FULL,
+	       "flags are passed on as they are");
 
 static __always_inline int acceleration_on(__u32 flags)
 {
@@ -25,8 +28,8 @@ static __always_inline int acceleration_on(__u32 flags)
 }
 
 /* Into sock_info and the sockhash, or not at all. Returns the entry, or none. */
-static __always_inline struct sluice_sock *enter(struct bpf_sock_ops *ctx, struct sock_state *state, __u64 tcp,
-						 __u32 flags, __u64 peer)
+static __always_inline struct sluice_sock *enter(struct bpf_sock_ops *ctx, struct sock_state *state,
+						 __u64 tcp, __u32 flags, __u64 peer)
 {
 	__u64 cookie = state->cookie;
 	struct sluice_sock fresh = {
@@ -41,8 +44,9 @@ static __always_inline struct sluice_sock *enter(struct bpf_sock_ops *ctx, struc
 		count(SLUICE_COUNT_SOCK_INFO_FULL, 0);
 		return 0;
 	}
-	long error = flags & SLUICE_SOCK_RECEIVE_ONLY ? bpf_sock_hash_update(ctx, &legs, &cookie, BPF_ANY)
-						      : bpf_sock_hash_update(ctx, &sockets, &cookie, BPF_ANY);
+	long error = flags & SLUICE_SOCK_RECEIVE_ONLY
+			     ? bpf_sock_hash_update(ctx, &legs, &cookie, BPF_ANY)
+			     : bpf_sock_hash_update(ctx, &sockets, &cookie, BPF_ANY);
 	if (error) {
 		bpf_map_delete_elem(&sock_info, &cookie);
 		count(SLUICE_COUNT_HASH_REFUSED, 0);
@@ -53,7 +57,8 @@ static __always_inline struct sluice_sock *enter(struct bpf_sock_ops *ctx, struc
 	return find_sock(cookie);
 }
 
-/* A leg whose app is not in the sockhash would only pay for being there. Nothing was redirected into it yet. */
+/* A leg whose app is not in the sockhash would only pay for being there. Nothing was redirected
+ * into it yet. */
 static __always_inline void leave_with_app(__u64 cookie)
 {
 	struct sluice_sock *info = find_sock(cookie);
@@ -67,7 +72,8 @@ static __always_inline void leave_with_app(__u64 cookie)
 	count(SLUICE_COUNT_HASH_LEFT_PEER, 0);
 }
 
-/* What would break an app whatever its file says. Counts, and returns 1, when it has to stay out. */
+/* What would break an app whatever its file says. Counts, and returns 1, when it has to stay out.
+ */
 static __always_inline int app_unsuited(__u64 tcp, __u32 mode)
 {
 	if (sock_zerocopy(tcp))
@@ -87,12 +93,14 @@ static __always_inline __u32 leg_flags(__u32 mode)
 }
 
 /* A: an app's socket whose connect was intercepted. */
-static __always_inline int client_established(struct bpf_sock_ops *ctx, struct sock_state *state, __u64 tcp)
+static __always_inline int client_established(struct bpf_sock_ops *ctx, struct sock_state *state,
+					      __u64 tcp)
 {
 	__u32 mode = state->pod_flags;
 	if (!acceleration_on(mode))
 		return count(SLUICE_COUNT_HASH_SKIPPED_OFF, 1);
-	/* A blocking recv() on a socket in the sockhash returns EAGAIN when something other than data wakes it. */
+	/* A blocking recv() on a socket in the sockhash returns EAGAIN when something other than
+	 * data wakes it. */
 	if (sock_file_mode(tcp) != FILE_DOES_NOT_BLOCK)
 		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 1);
 	if (app_unsuited(tcp, mode))
@@ -102,8 +110,9 @@ static __always_inline int client_established(struct bpf_sock_ops *ctx, struct s
 }
 
 /* P1: the proxy's listener has taken A's connection. */
-static __always_inline int leg_in_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk, __u64 tcp,
-					      const struct sluice_flow *flow, const struct sluice_origin *origin)
+static __always_inline int leg_in_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					      __u64 tcp, const struct sluice_flow *flow,
+					      const struct sluice_origin *origin)
 {
 	__u64 client = origin->client_cookie;
 	__u32 mode = origin->flags;
@@ -117,10 +126,12 @@ static __always_inline int leg_in_established(struct bpf_sock_ops *ctx, struct b
 		.kind = KIND_LEG_IN,
 		.pod_id = origin->pod_id,
 	};
-	struct sock_state *state = bpf_sk_storage_get(&sock_states, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_state *state =
+		bpf_sk_storage_get(&sock_states, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
 		return count(SLUICE_COUNT_SOCK_LOST_STORAGE, 1);
-	__u32 to_peer = mode & ACCEL_FULL ? SLUICE_SOCK_TO_PEER : 0; /* A's file has been seen already */
+	__u32 to_peer =
+		mode & ACCEL_FULL ? SLUICE_SOCK_TO_PEER : 0; /* A's file has been seen already */
 	if (!enter(ctx, state, tcp, to_peer | leg_flags(mode), client)) {
 		leave_with_app(client);
 		return 1;
@@ -131,7 +142,8 @@ static __always_inline int leg_in_established(struct bpf_sock_ops *ctx, struct b
 }
 
 /* P2: the proxy's leg, whose other end may turn out to be on this node. It cannot enter later. */
-static __always_inline int leg_out_established(struct bpf_sock_ops *ctx, struct sock_state *state, __u64 tcp)
+static __always_inline int leg_out_established(struct bpf_sock_ops *ctx, struct sock_state *state,
+					       __u64 tcp)
 {
 	if (!acceleration_on(state->pod_flags))
 		return count(SLUICE_COUNT_HASH_SKIPPED_OFF, 1);
@@ -139,17 +151,19 @@ static __always_inline int leg_out_established(struct bpf_sock_ops *ctx, struct 
 	return 1;
 }
 
-static __always_inline __u32 accept_mode(__u64 netns, __u32 port, const struct listen_state *listener)
+static __always_inline __u32 accept_mode(__u64 netns, __u32 port,
+					 const struct listen_state *listener)
 {
 	struct sluice_listen_key key = { .netns_cookie = netns, .port = port };
 	__u32 *learnt = bpf_map_lookup_elem(&accept_modes, &key);
 	if (learnt && *learnt != SLUICE_ACCEPTS_UNKNOWN)
 		return *learnt;
-	return listener && listener->nonblocking ? SLUICE_ACCEPTS_NONBLOCKING : SLUICE_ACCEPTS_UNKNOWN;
+	return listener && listener->nonblocking ? SLUICE_ACCEPTS_NONBLOCKING
+						 : SLUICE_ACCEPTS_UNKNOWN;
 }
 
-/* B enters on what is known of its listener; its own file does not exist yet, so nothing is redirected into or
- * out of it until files.h has seen that file. */
+/* B enters on what is known of its listener; its own file does not exist yet, so nothing is
+ * redirected into or out of it until files.h has seen that file. */
 static __always_inline int server_enters(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					 struct sock_state *state, __u64 tcp, __u64 leg_cookie)
 {
@@ -174,8 +188,9 @@ static __always_inline int server_enters(struct bpf_sock_ops *ctx, struct bpf_so
 }
 
 /* B: an app has a connection that the proxy, or the kubelet, announced. */
-static __always_inline int server_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk, __u64 tcp,
-					      const struct sluice_flow *flow, const struct sluice_bypass *bypass)
+static __always_inline int server_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+					      __u64 tcp, const struct sluice_flow *flow,
+					      const struct sluice_bypass *bypass)
 {
 	__u64 netns = bpf_get_netns_cookie(ctx), leg_cookie = bypass->leg_cookie;
 	struct sock_state fresh = {
@@ -195,7 +210,8 @@ static __always_inline int server_established(struct bpf_sock_ops *ctx, struct b
 	bpf_map_delete_elem(&bypasses, flow);
 	if (probe) /* what the app sees is the truth already */
 		return count(SLUICE_COUNT_BYPASS_TAKEN, 1);
-	struct sock_state *state = bpf_sk_storage_get(&sock_states, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_state *state =
+		bpf_sk_storage_get(&sock_states, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
 		return count(SLUICE_COUNT_SOCK_LOST_STORAGE, 1);
 	count(SLUICE_COUNT_BYPASS_TAKEN, 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Whether an accepted socket blocks is written in its file, which does not exist yet when the socket becomes
- * established. It is looked at when the first of its bytes is acknowledged, or when its client has ended; what
- * was seen is remembered for the next connections of the same listener. */
+/* Whether an accepted socket blocks is written in its file, which does not exist yet when the
+ * socket becomes established. It is looked at when the first of its bytes is acknowledged, or when
+ * its client has ended; what was seen is remembered for the next connections of the same listener.
+ */
 #ifndef SLUICE_FILES_H
 #define SLUICE_FILES_H
 
@@ -9,7 +10,8 @@
 
 static __always_inline void learn(const struct sock_state *state, __u32 mode)
 {
-	struct sluice_listen_key key = { .netns_cookie = state->netns_cookie, .port = state->flow.local_port };
+	struct sluice_listen_key key = { .netns_cookie = state->netns_cookie,
+					 .port = state->flow.local_port };
 	__u32 *known = bpf_map_lookup_elem(&accept_modes, &key);
 	/* One that blocks decides for all: an app may treat its connections differently. */
 	if (known && *known >= mode)
@@ -17,8 +19,9 @@ static __always_inline void learn(const struct sock_state *state, __u32 mode)
 	bpf_map_update_elem(&accept_modes, &key, &mode, BPF_ANY);
 }
 
-/* It is in the sockhash on its listener's word, and that was wrong. One that took part already has been turned
- * blocking since, and may hold redirected bytes, which leaving throws away: the verdict program deals with it. */
+/* It is in the sockhash on its listener's word, and that was wrong. One that took part already has
+ * been turned blocking since, and may hold redirected bytes, which leaving throws away: the verdict
+ * program deals with it. */
 static __always_inline int leave_blocking(const struct sock_state *state)
 {
 	__u64 cookie = state->cookie;
@@ -35,7 +38,8 @@ static __always_inline int leave_blocking(const struct sock_state *state)
 	return count(SLUICE_COUNT_HASH_LEFT_BLOCKING, 1);
 }
 
-static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct sock_state *state, __u64 tcp)
+static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct sock_state *state,
+					__u64 tcp)
 {
 	enum file_mode mode = sock_file_mode(tcp);
 	if (mode == FILE_NONE)
@@ -52,16 +56,19 @@ static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct s
 	return 1;
 }
 
-/* listen(2): the program behind a port may be another one now, so what was learnt of it is forgotten. */
+/* listen(2): the program behind a port may be another one now, so what was learnt of it is
+ * forgotten. */
 static __always_inline int listener_seen(struct bpf_sock_ops *ctx, struct bpf_sock *sk, __u64 tcp)
 {
-	struct sluice_listen_key key = { .netns_cookie = bpf_get_netns_cookie(ctx), .port = ctx->local_port };
+	struct sluice_listen_key key = { .netns_cookie = bpf_get_netns_cookie(ctx),
+					 .port = ctx->local_port };
 	struct listen_state seen = { .nonblocking = sock_file_mode(tcp) == FILE_DOES_NOT_BLOCK };
 	__u64 cgroup = sock_cgroup_id(tcp);
 	if (bpf_map_lookup_elem(&proxy_cgroups, &cgroup))
 		return count(SLUICE_COUNT_SOCKOPS_UNTOUCHED, 1);
 	bpf_map_delete_elem(&accept_modes, &key);
-	struct listen_state *kept = bpf_sk_storage_get(&listen_states, sk, &seen, BPF_SK_STORAGE_GET_F_CREATE);
+	struct listen_state *kept =
+		bpf_sk_storage_get(&listen_states, sk, &seen, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!kept)
 		return count(SLUICE_COUNT_SOCK_LOST_STORAGE, 1);
 	*kept = seen;

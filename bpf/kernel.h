@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The few kernel fields that the programs read, found at load time by CO-RE whatever their offset. Written by
- * hand: a vmlinux.h of the build machine would hide which fields the programs really depend on. */
+/* The few kernel fields that the programs read, found at load time by CO-RE whatever their offset.
+ * Written by hand: a vmlinux.h of the build machine would hide which fields the programs really
+ * depend on. */
 #ifndef SLUICE_KERNEL_H
 #define SLUICE_KERNEL_H
 
@@ -87,7 +88,8 @@ enum sock_flags {
 
 #define SLUICE_O_NONBLOCK 04000 /* the same on x86 and arm64 */
 
-/* Reads of a socket by its address; what is read is only used after sock_is() said whose memory it is. */
+/* Reads of a socket by its address; what is read is only used after sock_is() said whose memory it
+ * is. */
 static __always_inline __u32 sock_copied_seq(__u64 address)
 {
 	struct tcp_sock *tcp = (void *)address;

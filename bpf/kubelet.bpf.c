@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* sockops for the kubelet's own cgroup: its probes reach pods directly, as without a mesh. Recognised where
- * the socket is opened: exempting the node's address would let every pod of the host's network around policy. */
+/* sockops for the kubelet's own cgroup: its probes reach pods directly, as without a mesh.
+ * Recognised where the socket is opened: exempting the node's address would let every pod of the
+ * host's network around policy. */
 #include "close.h"
 #include "publish.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* sk_lookup, one link per enrolled pod netns: which listener takes this SYN? A published flow goes to the
- * proxy's outbound listener; what an authorised leg or the kubelet announced goes to the app; everything else
- * to the pod's address goes to the proxy's inbound listener. Nothing is translated: accept() gives the client's
- * address and getsockname() the destination as sent. */
+/* sk_lookup, one link per enrolled pod netns: which listener takes this SYN? A published flow goes
+ * to the proxy's outbound listener; what an authorised leg or the kubelet announced goes to the
+ * app; everything else to the pod's address goes to the proxy's inbound listener. Nothing is
+ * translated: accept() gives the client's address and getsockname() the destination as sent. */
 #include "pod.h"
 
 #define IPPROTO_TCP 6
@@ -22,8 +22,8 @@ static __always_inline void read_flow(const struct bpf_sk_lookup *ctx, struct sl
 	flow->remote_port = bpf_ntohs(ctx->remote_port);
 }
 
-static __always_inline int steer(struct bpf_sk_lookup *ctx, const struct sluice_addr *addr, __u32 direction,
-				 __u32 done, int missing_verdict)
+static __always_inline int steer(struct bpf_sk_lookup *ctx, const struct sluice_addr *addr,
+				 __u32 direction, __u32 done, int missing_verdict)
 {
 	struct sluice_listener_key key = { .addr = *addr, .direction = direction };
 	struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &key);
@@ -38,9 +38,9 @@ static __always_inline int steer(struct bpf_sk_lookup *ctx, const struct sluice_
 	return count(done, SK_PASS);
 }
 
-/* From itself, unpublished: a leg whose bypass could not be published would otherwise come back to the proxy
- * that made it, without end. An app of the pod never gets here, its connects are published; only while the
- * pod is being enrolled, connects are not intercepted yet. */
+/* From itself, unpublished: a leg whose bypass could not be published would otherwise come back to
+ * the proxy that made it, without end. An app of the pod never gets here, its connects are
+ * published; only while the pod is being enrolled, connects are not intercepted yet. */
 static __always_inline int from_itself(const struct sluice_flow *flow, const struct sluice_pod *pod)
 {
 	if (!addr_equal(&flow->remote, &flow->local) && !addr_is_loopback(&flow->remote))
@@ -59,14 +59,16 @@ int lookup(struct bpf_sk_lookup *ctx)
 	read_flow(ctx, &flow);
 	/* Whatever else holds now, this one was rewritten and can go nowhere else. */
 	if (bpf_map_lookup_elem(&origins, &flow))
-		return steer(ctx, &flow.local, SLUICE_OUTBOUND, SLUICE_COUNT_LOOKUP_OUTBOUND, SK_DROP);
+		return steer(ctx, &flow.local, SLUICE_OUTBOUND, SLUICE_COUNT_LOOKUP_OUTBOUND,
+			     SK_DROP);
 	struct sluice_pod *pod = bpf_map_lookup_elem(&pods_by_addr, &flow.local);
 	if (!pod || !(pod->flags & SLUICE_POD_ENROLLED))
 		return count(SLUICE_COUNT_LOOKUP_NOT_POD, SK_PASS);
 	struct sluice_bypass *bypass = bpf_map_lookup_elem(&bypasses, &flow);
 	if (bypass)
 		return count(bypass->flags & SLUICE_BYPASS_PROBE ? SLUICE_COUNT_LOOKUP_PROBE
-								 : SLUICE_COUNT_LOOKUP_BYPASS, SK_PASS);
+								 : SLUICE_COUNT_LOOKUP_BYPASS,
+			     SK_PASS);
 	struct sluice_settings *set = get_settings();
 	if (!set || !layout_active())
 		return count(SLUICE_COUNT_LOOKUP_INACTIVE, SK_PASS);

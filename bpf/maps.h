@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* All maps of a node. Every object file declares all of them and is loaded with the node's own, so that a
- * name means one map everywhere. README.md says who writes and who reads each. Sizes here are defaults. */
+/* All maps of a node. Every object file declares all of them and is loaded with the node's own, so
+ * that a name means one map everywhere. README.md says who writes and who reads each. Sizes here
+ * are defaults. */
 #ifndef SLUICE_MAPS_H
 #define SLUICE_MAPS_H
 
@@ -9,55 +10,55 @@
 
 #include "abi.h"
 
-/* Plain hashes, never LRU: one that forgets an original destination under load breaks a connection in
- * silence; one that is full is counted and refuses. */
-#define SLUICE_HASH(name, entries, key_type, value_type)                                           \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_HASH);                                                   \
-		__uint(max_entries, entries);                                                      \
-		__type(key, key_type);                                                             \
-		__type(value, value_type);                                                         \
+/* Plain hashes, never LRU: one that forgets an original destination under load breaks a connection
+ * in silence; one that is full is counted and refuses. */
+#define SLUICE_HASH(name, entries, key_type, value_type) \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_HASH);         \
+		__uint(max_entries, entries);            \
+		__type(key, key_type);                   \
+		__type(value, value_type);               \
 	} name SEC(".maps")
 
 /* Only for what is learnt again when it was forgotten. */
-#define SLUICE_CACHE(name, entries, key_type, value_type)                                          \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                               \
-		__uint(max_entries, entries);                                                      \
-		__type(key, key_type);                                                             \
-		__type(value, value_type);                                                         \
+#define SLUICE_CACHE(name, entries, key_type, value_type) \
+	struct {                                          \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);      \
+		__uint(max_entries, entries);             \
+		__type(key, key_type);                    \
+		__type(value, value_type);                \
 	} name SEC(".maps")
 
-#define SLUICE_ARRAY(name, entries, flags, value_type)                                             \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(max_entries, entries);                                                      \
-		__uint(map_flags, flags);                                                          \
-		__type(key, __u32);                                                                \
-		__type(value, value_type);                                                         \
+#define SLUICE_ARRAY(name, entries, flags, value_type) \
+	struct {                                       \
+		__uint(type, BPF_MAP_TYPE_ARRAY);      \
+		__uint(max_entries, entries);          \
+		__uint(map_flags, flags);              \
+		__type(key, __u32);                    \
+		__type(value, value_type);             \
 	} name SEC(".maps")
 
-#define SLUICE_SOCKHASH(name, entries, key_type)                                                   \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_SOCKHASH);                                               \
-		__uint(max_entries, entries);                                                      \
-		__type(key, key_type);                                                             \
-		__type(value, __u64);                                                              \
+#define SLUICE_SOCKHASH(name, entries, key_type)     \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_SOCKHASH); \
+		__uint(max_entries, entries);        \
+		__type(key, key_type);               \
+		__type(value, __u64);                \
 	} name SEC(".maps")
 
-#define SLUICE_STORAGE(name, value_type)                                                           \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_SK_STORAGE);                                             \
-		__uint(map_flags, BPF_F_NO_PREALLOC);                                              \
-		__type(key, int);                                                                  \
-		__type(value, value_type);                                                         \
+#define SLUICE_STORAGE(name, value_type)               \
+	struct {                                       \
+		__uint(type, BPF_MAP_TYPE_SK_STORAGE); \
+		__uint(map_flags, BPF_F_NO_PREALLOC);  \
+		__type(key, int);                      \
+		__type(value, value_type);             \
 	} name SEC(".maps")
 
 /* Who a socket is, for the hooks that are handed the socket itself. */
 enum sock_kind {
-	KIND_CLIENT = 1, /* an app's, its connect was intercepted; peer = what it asked for */
-	KIND_SERVER = 2, /* an app's, accepted from a leg of the proxy; peer = the true client */
-	KIND_LEG_IN = 3, /* the proxy's, accepted from an app */
+	KIND_CLIENT = 1,  /* an app's, its connect was intercepted; peer = what it asked for */
+	KIND_SERVER = 2,  /* an app's, accepted from a leg of the proxy; peer = the true client */
+	KIND_LEG_IN = 3,  /* the proxy's, accepted from an app */
 	KIND_LEG_OUT = 4, /* the proxy's, or the kubelet's, on its way to an app */
 };
 
@@ -73,7 +74,8 @@ struct sock_state {
 	__u32 reserved;
 };
 
-/* What was seen of a listening socket's file, copied by the kernel into each socket that it accepts. */
+/* What was seen of a listening socket's file, copied by the kernel into each socket that it
+ * accepts. */
 struct listen_state {
 	__u32 nonblocking;
 };
@@ -86,7 +88,7 @@ SLUICE_HASH(bypasses, 16384, struct sluice_flow, struct sluice_bypass);
 SLUICE_STORAGE(leg_intents, struct sluice_leg);
 SLUICE_STORAGE(sock_states, struct sock_state);
 SLUICE_SOCKHASH(sockets, 65536, __u64); /* senders, and targets: sk_msg program attached */
-SLUICE_SOCKHASH(legs, 65536, __u64);    /* targets only, so that they send as plain TCP sockets do */
+SLUICE_SOCKHASH(legs, 65536, __u64); /* targets only, so that they send as plain TCP sockets do */
 SLUICE_HASH(sock_info, 65536, __u64, struct sluice_sock);
 SLUICE_HASH(pairs, 32768, __u64, struct sluice_pair);
 SLUICE_ARRAY(pair_control, 32768, BPF_F_MMAPABLE, struct sluice_pair_control);

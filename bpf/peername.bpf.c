@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* cgroup/getpeername4 and getpeername6, which accept(2) runs too: an app is told whom it asked for, or who
- * its client really is, instead of the proxy's end of the connection. */
+/* cgroup/getpeername4 and getpeername6, which accept(2) runs too: an app is told whom it asked for,
+ * or who its client really is, instead of the proxy's end of the connection. */
 #include "pod.h"
 
 #define PROCEED 1
@@ -17,7 +17,8 @@ static __always_inline int told(void)
 	return PROCEED;
 }
 
-/* An MPTCP client's storage hangs on its subflow, which this hook is not given: the published tuple knows. */
+/* An MPTCP client's storage hangs on its subflow, which this hook is not given: the published tuple
+ * knows. */
 static __always_inline int find_by_tuple(struct bpf_sock_addr *ctx, const struct sluice_addr *own,
 					 const struct sluice_addr *shown, struct peer *peer)
 {
@@ -46,7 +47,8 @@ static __always_inline int find_peer(struct bpf_sock_addr *ctx, const struct slu
 		peer->addr = state->peer;
 		peer->port = state->peer_port;
 		return count(state->kind == KIND_CLIENT ? SLUICE_COUNT_PEERNAME_ORIGIN
-							: SLUICE_COUNT_PEERNAME_CLIENT, 1);
+							: SLUICE_COUNT_PEERNAME_CLIENT,
+			     1);
 	}
 	if (ctx->protocol == IPPROTO_MPTCP && find_by_tuple(ctx, own, shown, peer))
 		return count(SLUICE_COUNT_PEERNAME_BY_TUPLE, 1);
@@ -71,8 +73,8 @@ int getpeername6(struct bpf_sock_addr *ctx)
 {
 	struct sluice_addr shown = { .word = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2],
 					       ctx->user_ip6[3] } };
-	struct sluice_addr own = { .word = { ctx->sk->src_ip6[0], ctx->sk->src_ip6[1], ctx->sk->src_ip6[2],
-					     ctx->sk->src_ip6[3] } };
+	struct sluice_addr own = { .word = { ctx->sk->src_ip6[0], ctx->sk->src_ip6[1],
+					     ctx->sk->src_ip6[2], ctx->sk->src_ip6[3] } };
 	struct peer peer;
 	if (find_peer(ctx, &own, &shown, &peer)) {
 		ctx->user_ip6[0] = peer.addr.word[0];

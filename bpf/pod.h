@@ -12,7 +12,8 @@ static __always_inline struct sluice_settings *get_settings(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
-/* Another layout may be the one that intercepts: before this one goes live, and after its successor did. */
+/* Another layout may be the one that intercepts: before this one goes live, and after its successor
+ * did. */
 static __always_inline int layout_active(void)
 {
 	__u32 zero = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* SEC("syscall"): what user space asks about, or has done to, many entries at once, inside the kernel. */
+/* SEC("syscall"): what user space asks about, or has done to, many entries at once, inside the
+ * kernel. */
 #include "address.h"
 #include "sock.h"
 
@@ -29,7 +30,8 @@ static long add_queue(void *map, __u64 *cookie, struct sluice_sock *info, struct
 	return 0;
 }
 
-/* Senders account for the queues they fill; that a reader has emptied one is only seen when somebody looks. */
+/* Senders account for the queues they fill; that a reader has emptied one is only seen when
+ * somebody looks. */
 SEC("syscall")
 int refresh_usage(struct sluice_usage *out)
 {
@@ -47,7 +49,8 @@ static long forget_origin(void *map, struct sluice_flow *flow, struct sluice_ori
 			  struct sluice_forget *what)
 {
 	int gone = what->forget_netns_cookie && origin->netns_cookie == what->forget_netns_cookie;
-	int old = addr_equal(&flow->local, &what->addr) && origin->netns_cookie != what->keep_netns_cookie;
+	int old = addr_equal(&flow->local, &what->addr) &&
+		  origin->netns_cookie != what->keep_netns_cookie;
 	struct sluice_flow key = *flow;
 	if ((gone || old) && !bpf_map_delete_elem(&origins, &key))
 		what->removed_origins++;
@@ -63,7 +66,8 @@ static long forget_bypass(void *map, struct sluice_flow *flow, struct sluice_byp
 	return 0;
 }
 
-static long forget_sock(void *map, __u64 *cookie, struct sluice_sock *info, struct sluice_forget *what)
+static long forget_sock(void *map, __u64 *cookie, struct sluice_sock *info,
+			struct sluice_forget *what)
 {
 	__u64 key = *cookie;
 	if (info->netns_cookie != what->forget_netns_cookie)
@@ -78,7 +82,8 @@ static long forget_listener(void *map, struct sluice_listen_key *listener, __u32
 			    struct sluice_forget *what)
 {
 	struct sluice_listen_key key = *listener;
-	if (listener->netns_cookie == what->forget_netns_cookie && !bpf_map_delete_elem(&accept_modes, &key))
+	if (listener->netns_cookie == what->forget_netns_cookie &&
+	    !bpf_map_delete_elem(&accept_modes, &key))
 		what->removed_listeners++;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What sockops and the verdict program both do to an entry of sock_info. Flags change on several CPUs at
- * once, so each change is one atomic operation. */
+/* What sockops and the verdict program both do to an entry of sock_info. Flags change on several
+ * CPUs at once, so each change is one atomic operation. */
 #ifndef SLUICE_SOCK_H
 #define SLUICE_SOCK_H
 
@@ -27,8 +27,8 @@ static __always_inline struct sluice_sock *find_sock(__u64 cookie)
 	return bpf_map_lookup_elem(&sock_info, &cookie);
 }
 
-/* An accepted socket's file is as it should be: from here on it takes part, and in mode full so does the leg
- * that speaks to it. */
+/* An accepted socket's file is as it should be: from here on it takes part, and in mode full so
+ * does the leg that speaks to it. */
 static __always_inline void file_is_nonblocking(struct sluice_sock *app)
 {
 	set_flags(app, SLUICE_SOCK_TO_PEER);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* sockops: the life of a TCP socket, as far as the mesh has to know of it. The callbacks are named here; what
- * each does is in publish.h (before the SYN), establish.h, files.h (does it block?) and close.h. */
+/* sockops: the life of a TCP socket, as far as the mesh has to know of it. The callbacks are named
+ * here; what each does is in publish.h (before the SYN), establish.h, files.h (does it block?) and
+ * close.h. */
 #include "close.h"
 #include "files.h"
 
@@ -49,8 +50,9 @@ static __always_inline int on_passive(struct bpf_sock_ops *ctx, struct bpf_sock 
 		return untouched();
 	struct sluice_origin *origin = bpf_map_lookup_elem(&origins, &flow);
 	if (origin)
-		return acceleration_on(origin->flags) ? leg_in_established(ctx, sk, tcp, &flow, origin)
-						      : count(SLUICE_COUNT_HASH_SKIPPED_OFF, 1);
+		return acceleration_on(origin->flags)
+			       ? leg_in_established(ctx, sk, tcp, &flow, origin)
+			       : count(SLUICE_COUNT_HASH_SKIPPED_OFF, 1);
 	struct sluice_bypass *bypass = bpf_map_lookup_elem(&bypasses, &flow);
 	return bypass ? server_established(ctx, sk, tcp, &flow, bypass) : untouched();
 }
@@ -59,7 +61,8 @@ static __always_inline int on_round_trip(struct bpf_sock_ops *ctx, struct bpf_so
 {
 	struct sock_state *state = state_of(sk);
 	__u64 tcp = (__u64)bpf_skc_to_tcp_sock(sk);
-	return state && tcp && state->kind == KIND_SERVER ? look_at_file(ctx, state, tcp) : untouched();
+	return state && tcp && state->kind == KIND_SERVER ? look_at_file(ctx, state, tcp)
+							  : untouched();
 }
 
 static __always_inline int on_state(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
@@ -80,7 +83,8 @@ static __always_inline int on_state(struct bpf_sock_ops *ctx, struct bpf_sock *s
 SEC("sockops")
 int socket_life(struct bpf_sock_ops *ctx)
 {
-	/* A local copy first: the verifier does not see that ctx->sk stays non-null between two reads. */
+	/* A local copy first: the verifier does not see that ctx->sk stays non-null between two
+	 * reads. */
 	struct bpf_sock *sk = ctx->sk;
 	if (!sk)
 		return untouched();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* cgroup/setsockopt: two options that go wrong, late or in silence, on a socket in the sockhash are refused at
- * once, in the way of a kernel that does not have them, so that apps fall back:
- * TCP_ULP "tls" would be accepted, and then hand over clear text; SO_ZEROCOPY's completions never come. */
+/* cgroup/setsockopt: two options that go wrong, late or in silence, on a socket in the sockhash are
+ * refused at once, in the way of a kernel that does not have them, so that apps fall back: TCP_ULP
+ * "tls" would be accepted, and then hand over clear text; SO_ZEROCOPY's completions never come. */
 #include "count.h"
 
 #define PROCEED 1
@@ -14,8 +14,8 @@
 #define ENOENT 2
 #define ENOPROTOOPT 92
 
-/* With optlen left as it is, the kernel would go on with its own copy of the value: it costs, and tls_setsockopt
- * warns about its size. Zero says that the caller's own buffer is to be used. */
+/* With optlen left as it is, the kernel would go on with its own copy of the value: it costs, and
+ * tls_setsockopt warns about its size. Zero says that the caller's own buffer is to be used. */
 static __always_inline int proceed(struct bpf_sockopt *ctx)
 {
 	ctx->optlen = 0;
@@ -51,7 +51,8 @@ int setsockopt(struct bpf_sockopt *ctx)
 		bpf_set_retval(-ENOENT);
 		return count(SLUICE_COUNT_SOCKOPT_ULP_REFUSED, REFUSE);
 	}
-	if (ctx->level == SOL_SOCKET && ctx->optname == SO_ZEROCOPY && switches_on(ctx) && in_sockhash(ctx)) {
+	if (ctx->level == SOL_SOCKET && ctx->optname == SO_ZEROCOPY && switches_on(ctx) &&
+	    in_sockhash(ctx)) {
 		bpf_set_retval(-ENOPROTOOPT);
 		return count(SLUICE_COUNT_SOCKOPT_ZEROCOPY_REFUSED, REFUSE);
 	}

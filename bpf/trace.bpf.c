@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Syscall tracepoints, where the kernel has them: apps that do to an accelerated socket what acceleration does
- * not suit. splice(2) from one that takes redirected bytes; O_NONBLOCK switched off by fcntl(2) or ioctl(2).
- * What must stop at once is a flag in sock_info; what only user space can do is an event. */
+/* Syscall tracepoints, where the kernel has them: apps that do to an accelerated socket what
+ * acceleration does not suit. splice(2) from one that takes redirected bytes; O_NONBLOCK switched
+ * off by fcntl(2) or ioctl(2). What must stop at once is a flag in sock_info; what only user space
+ * can do is an event. */
 #include "sock.h"
 
 #define F_SETFL 4
@@ -38,7 +39,8 @@ static __always_inline struct sock *socket_behind(unsigned long fd)
 	struct socket *socket = BPF_CORE_READ(file, private_data);
 	struct sock *sk = BPF_CORE_READ(socket, sk);
 	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if ((family != AF_INET && family != AF_INET6) ||
+	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	return sk;
 }

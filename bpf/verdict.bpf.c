@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* sk_msg: runs in each send of a socket in the sockhash `sockets`, in the sender's own call, and decides where
- * these bytes go: on by TCP, into the proxy's leg, or (mode full) into the app's socket, the one at the other
- * end of the pair included. Never SK_DROP: it gives the app EACCES, and sticks.
+/* sk_msg: runs in each send of a socket in the sockhash `sockets`, in the sender's own call, and
+ * decides where these bytes go: on by TCP, into the proxy's leg, or (mode full) into the app's
+ * socket, the one at the other end of the pair included. Never SK_DROP: it gives the app EACCES,
+ * and sticks.
  *
- * Order of bytes. A receiver reads redirected bytes before those that came by TCP. So, X sending to Y:
- *   redirect -> TCP       always safe
- *   TCP -> redirect       when Y has read all of X's TCP bytes: X.write_seq == Y.copied_seq
- *   leg -> direct A to B  when also nothing is in P1, in the proxy (busy == 0), or by TCP between P2 and B */
+ * Order of bytes. A receiver reads redirected bytes before those that came by TCP. So, X sending to
+ * Y: redirect -> TCP       always safe TCP -> redirect       when Y has read all of X's TCP bytes:
+ * X.write_seq == Y.copied_seq leg -> direct A to B  when also nothing is in P1, in the proxy (busy
+ * == 0), or by TCP between P2 and B */
 #include "pod.h"
 #include "sock.h"
 
 /* A queue that changed by less does not touch the node's sum, which all CPUs share. */
 #define ACCOUNT_STEP_BYTES 32768
 
-/* How long an accepted socket may look blocking before it counts as such: apps set O_NONBLOCK after accept(). */
+/* How long an accepted socket may look blocking before it counts as such: apps set O_NONBLOCK after
+ * accept(). */
 #define ACCEPT_GRACE_NS 50000000ULL
 
 static __always_inline int by_tcp(__u32 why)
@@ -21,7 +23,8 @@ static __always_inline int by_tcp(__u32 why)
 	return count(why, SK_PASS);
 }
 
-/* A target that user space or a callback has taken out, or whose memory is another socket's by now, is no target. */
+/* A target that user space or a callback has taken out, or whose memory is another socket's by now,
+ * is no target. */
 static __always_inline struct sluice_sock *find_live(__u64 cookie)
 {
 	struct sluice_sock *info = find_sock(cookie);
@@ -35,9 +38,10 @@ static __always_inline int all_read(const struct sluice_sock *from, const struct
 	return sock_write_seq(from->tcp_sock) == sock_copied_seq(to->tcp_sock);
 }
 
-/* Nothing but this stops a sender of redirected bytes: there is no window, and no receive buffer limit. */
-static __always_inline int has_room(struct sluice_sock *target, __u64 *queued, __u32 size, __u64 limit,
-				    __u64 node_limit, __u32 *why)
+/* Nothing but this stops a sender of redirected bytes: there is no window, and no receive buffer
+ * limit. */
+static __always_inline int has_room(struct sluice_sock *target, __u64 *queued, __u32 size,
+				    __u64 limit, __u64 node_limit, __u32 *why)
 {
 	__u32 zero = 0;
 	struct sluice_usage *usage = bpf_map_lookup_elem(&node_usage, &zero);
@@ -52,7 +56,8 @@ static __always_inline int has_room(struct sluice_sock *target, __u64 *queued, _
 	return usage && (__s64)usage->queued_bytes + (__s64)size <= (__s64)node_limit;
 }
 
-static __always_inline int redirect(struct sk_msg_md *msg, const struct sluice_sock *target, __u64 cookie)
+static __always_inline int redirect(struct sk_msg_md *msg, const struct sluice_sock *target,
+				    __u64 cookie)
 {
 	if (flags_of(target) & SLUICE_SOCK_RECEIVE_ONLY)
 		return bpf_msg_redirect_hash(msg, &legs, &cookie, BPF_F_INGRESS) == SK_PASS;
@@ -111,9 +116,10 @@ static __always_inline int find_slot(const struct sluice_pair *pair, struct slot
 	return slot->control && slot->stats && *(volatile __u64 *)&slot->control->want;
 }
 
-/* Everything that A sent so far has left P1 and the proxy. The last read is a full barrier, as the proxy's
- * write of busy before its read(2) is: either it sees our bytes gone, or we see it busy. */
-static __always_inline int proxy_is_empty(const struct sluice_sock *me, const struct sluice_sock *leg,
+/* Everything that A sent so far has left P1 and the proxy. The last read is a full barrier, as the
+ * proxy's write of busy before its read(2) is: either it sees our bytes gone, or we see it busy. */
+static __always_inline int proxy_is_empty(const struct sluice_sock *me,
+					  const struct sluice_sock *leg,
 					  struct sluice_pair_control *control)
 {
 	if (sock_queued_bytes(leg->tcp_sock) != 0 || !all_read(me, leg))
@@ -121,8 +127,9 @@ static __always_inline int proxy_is_empty(const struct sluice_sock *me, const st
 	return __sync_fetch_and_add(&control->busy, 0) == 0;
 }
 
-static __always_inline int send_direct(struct sk_msg_md *msg, struct sluice_sock *me, struct sluice_sock *leg,
-				       __u64 app_cookie, struct slot *slot, const struct sluice_settings *set)
+static __always_inline int send_direct(struct sk_msg_md *msg, struct sluice_sock *me,
+				       struct sluice_sock *leg, __u64 app_cookie, struct slot *slot,
+				       const struct sluice_settings *set)
 {
 	__u64 queued = 0;
 	__u32 why = 0, size = msg->size;
@@ -147,8 +154,9 @@ static __always_inline int send_direct(struct sk_msg_md *msg, struct sluice_sock
 	return 1;
 }
 
-static __always_inline int send_to_leg(struct sk_msg_md *msg, struct sluice_sock *me, struct sluice_sock *leg,
-				       const struct sluice_settings *set, __u32 *why)
+static __always_inline int send_to_leg(struct sk_msg_md *msg, struct sluice_sock *me,
+				       struct sluice_sock *leg, const struct sluice_settings *set,
+				       __u32 *why)
 {
 	__u64 queued = 0;
 	*why = SLUICE_COUNT_VERDICT_ORDER;
@@ -226,8 +234,8 @@ int verdict(struct sk_msg_md *msg)
 	return leg_sends(msg, me, set);
 }
 
-/* What is attached to the map, and copied into each socket on entry, for as long as it lives. A newer version
- * replaces verdicts[0], and so reaches sockets that are already in. */
+/* What is attached to the map, and copied into each socket on entry, for as long as it lives. A
+ * newer version replaces verdicts[0], and so reaches sockets that are already in. */
 SEC("sk_msg")
 int verdict_entry(struct sk_msg_md *msg)
 {

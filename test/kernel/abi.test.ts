@@ -1,5 +1,5 @@
-// bpf/abi.h is the one source of shared structs: what TypeScript believes of them is compared with the BTF of
-// the compiled objects, and the rule that every return is counted with the sources.
+// bpf/abi.h is the one source of shared structs: what TypeScript believes of them is compared with
+// the BTF of the compiled objects, and the rule that every return is counted with the sources.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -147,13 +147,18 @@ for (const [name, prefix, table] of enums) {
 test('counters have the names and the order that TypeScript uses', () => {
   const values = valuesOf('sluice_counter', 'SLUICE_COUNT_')
   const inOrder = Object.entries(values).sort(([, a], [, b]) => a - b)
-  assert.deepEqual([...counterNames], inOrder.map(([name]) => name))
+  assert.deepEqual(
+    [...counterNames],
+    inOrder.map(([name]) => name),
+  )
 })
 
 test('every object declares the maps that TypeScript shares between them', () => {
   for (const { object, types } of objects) {
     const section = types.find(({ kind, name }) => kind === 'DATASEC' && name === '.maps')
-    const variables = section?.vars?.map(({ type_id }) => types.find(({ id }) => id === type_id)?.name)
+    const variables = section?.vars?.map(
+      ({ type_id }) => types.find(({ id }) => id === type_id)?.name,
+    )
     assert.deepEqual(variables?.toSorted(), mapNames.toSorted(), object)
   }
 })

@@ -61,7 +61,7 @@ interface Stage {
 
 /** Brings the kernel into the state of the case, and lets a real socket connect in it. */
 function connectIn({ rig, sockets, pod }: Stage, it: ConnectCase): Decision {
-  const { ipv6, ...onlyIpv4 } = pod.enrolment
+  const { ipv6: _, ...onlyIpv4 } = pod.enrolment
   rig.kernel.removePod(pod.cookie, 'ended')
   if (it.pod === 'excluded') rig.kernel.excludeNetns(pod.cookie)
   if (it.pod === 'enrolled') {
@@ -72,7 +72,9 @@ function connectIn({ rig, sockets, pod }: Stage, it: ConnectCase): Decision {
   rig.setActiveLayout(it.live ? layoutVersion : layoutVersion + 1)
   rig.beat(it.proxyAlive ? -1000 : 600)
   const connect = (): { fd: number; result: number } => sockets.connect(pod.netnsFd, it.to, 80)
-  const { result, rose } = rig.counted(() => (it.caller === 'proxy' ? rig.asProxy(connect) : connect()))
+  const { result, rose } = rig.counted(() =>
+    it.caller === 'proxy' ? rig.asProxy(connect) : connect(),
+  )
   sockets.close(result.fd)
   const counters = Object.entries(rose).filter(([name]) => name.startsWith('connect'))
   assert.equal(counters.length, 1, JSON.stringify(rose))

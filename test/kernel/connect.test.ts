@@ -21,13 +21,19 @@ const IPPROTO_MPTCP = 262
 const families = [
   { name: 'IPv4', to: service, family: 4, own: '10.77.0.2', listener: 'outbound4' },
   { name: 'IPv6', to: service6, family: 6, own: 'fd77::2', listener: 'outbound6' },
-  { name: 'v4-mapped', to: `::ffff:${service}`, family: 6, own: '10.77.0.2', listener: 'outbound4' },
+  {
+    name: 'v4-mapped',
+    to: `::ffff:${service}`,
+    family: 6,
+    own: '10.77.0.2',
+    listener: 'outbound4',
+  },
 ] as const
 
 for (const protocol of [0, IPPROTO_MPTCP]) {
   for (const { name, to, family, own, listener } of families) {
     const kind = protocol === 0 ? 'a connect' : 'an MPTCP connect'
-    test(`${kind} over ${name} reaches the proxy, and the app sees what it asked for`, async (t) => {
+    test(`${kind} over ${name} reaches the proxy, unseen by the app`, async (t) => {
       const rig = createRig(t)
       const { native } = rig
       const pod = await createPod(rig)
@@ -121,7 +127,7 @@ print(out)
   assert.equal(rose.connectRedirected, undefined)
 })
 
-test("a pod that calls its own address goes through the proxy like any other call", async (t) => {
+test('a pod that calls its own address goes through the proxy like any other call', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig)
   const sockets = createSockets(rig)
@@ -201,7 +207,7 @@ test('a full origins map resets that connection, and only that one', async (t) =
   assert.equal(third.rose.originPublished, 1)
 })
 
-test('the first connect of a pod that nobody knows is counted, or refused, and reported', async (t) => {
+test('the first connect of a pod that nobody knows is counted or refused, and told', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig, { enrol: false, others: [service] })
   const sockets = createSockets(rig)

@@ -7,7 +7,13 @@ import { openLeg } from './support/leg.ts'
 import { createPod, type TestPod } from './support/pod.ts'
 import { pythonInPod, runInPod, setSysctl } from './support/program.ts'
 import { createRig, type Rig } from './support/rig.ts'
-import { type Connected, createSockets, ECONNREFUSED, type Sockets, until } from './support/sockets.ts'
+import {
+  type Connected,
+  createSockets,
+  ECONNREFUSED,
+  type Sockets,
+  until,
+} from './support/sockets.ts'
 
 const other = '10.77.0.9'
 const other6 = 'fd77::9'
@@ -15,12 +21,32 @@ const trueClient = { address: '10.88.1.2', port: 41234 }
 const trueClient6 = { address: 'fd88::1:2', port: 41235 }
 
 const families = [
-  { name: 'IPv4', own: '10.77.0.2', from: other, inbound: 'inbound4', loopback: '127.9.8.7', client: trueClient },
-  { name: 'IPv6', own: 'fd77::2', from: other6, inbound: 'inbound6', loopback: '::1', client: trueClient6 },
+  {
+    name: 'IPv4',
+    own: '10.77.0.2',
+    from: other,
+    inbound: 'inbound4',
+    loopback: '127.9.8.7',
+    client: trueClient,
+  },
+  {
+    name: 'IPv6',
+    own: 'fd77::2',
+    from: other6,
+    inbound: 'inbound6',
+    loopback: '::1',
+    client: trueClient6,
+  },
 ] as const
 
 /** A connection from outside of every pod: no hook sees the socket that opens it. */
-function fromOutside(rig: Rig, sockets: Sockets, pod: TestPod, from: string, to: string): Connected {
+function fromOutside(
+  rig: Rig,
+  sockets: Sockets,
+  pod: TestPod,
+  from: string,
+  to: string,
+): Connected {
   return rig.asOutsider(() =>
     sockets.connect(pod.netnsFd, to, 8080, {
       before: (fd) => assert.equal(rig.native.socketBind(fd, from, 0), 0),
@@ -52,13 +78,16 @@ for (const { name, own, from, inbound, loopback, client } of families) {
 
   for (const syncookies of [false, true]) {
     const how = syncookies ? ', with SYN cookies too' : ''
-    test(`an announced ${name} leg reaches the app, which sees the true client${how}`, async (t) => {
+    test(`an announced ${name} leg reaches the app, which sees its client${how}`, async (t) => {
       const rig = createRig(t)
       const { native } = rig
       const pod = await createPod(rig)
       const sockets = createSockets(rig)
       if (syncookies) setSysctl(pod, 'net.ipv4.tcp_syncookies', '2')
-      for (const [port, at] of [[8080, own], [8081, '::']] as const) {
+      for (const [port, at] of [
+        [8080, own],
+        [8081, '::'],
+      ] as const) {
         const server = sockets.listen(pod.netnsFd, at, port)
         const to = { address: own, port }
         const { result: leg, rose } = rig.counted(() =>
@@ -207,7 +236,9 @@ for _ in range(2):
     print(address[0], address[1], flush=True)
 `
   const netns = `--net=/proc/${process.pid}/fd/${pod.netnsFd}`
-  const server = spawn('nsenter', [netns, 'python3', '-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const server = spawn('nsenter', [netns, 'python3', '-c', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   t.after(() => server.kill())
   let printed = ''
   server.stdout.on('data', (data: Buffer) => {
@@ -225,7 +256,7 @@ for _ in range(2):
   ])
 })
 
-test('SYNs to loopback and UDP inside a pod are nobody else\'s business', async (t) => {
+test("SYNs to loopback and UDP inside a pod are nobody else's business", async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig)
   const sockets = createSockets(rig)
@@ -234,14 +265,17 @@ test('SYNs to loopback and UDP inside a pod are nobody else\'s business', async 
   assert.equal(rose.lookupNotPod, 1)
   await sockets.accept(server)
   const datagrams = rig.counted(() =>
-    pythonInPod(pod, `
+    pythonInPod(
+      pod,
+      `
 import socket
 a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 a.bind(('${pod.ipv4}', 5353))
 b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 b.sendto(b'x', ('${pod.ipv4}', 5353))
 assert a.recv(1) == b'x'
-`),
+`,
+    ),
   )
   assert.equal(datagrams.rose.lookupNotTcp, 1)
 })

@@ -46,7 +46,7 @@ test('kTLS and zero-copy are refused on sockets in the sockhash, and on those al
   assert.deepEqual(set(plain.fd, SOL_TCP, TCP_ULP, tls).rose, { sockoptUntouched: 1 })
 })
 
-test('an option of a length that the kernel has its own opinion of is passed on whole', async (t) => {
+test('options that are none of our business are passed on whole', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig)
   const printed = pythonInPod(

@@ -57,7 +57,13 @@ test('a pod that loses an address keeps nothing of it', async (t) => {
   const pod = await createPod(rig)
   const { ipv6, ...onlyIpv4 } = pod.enrolment
   rig.kernel.enrolPod(onlyIpv4)
-  assert.deepEqual(traces(rig), { ...nothing, pods_by_netns: 1, pods_by_addr: 1, listeners: 2, links: 1 })
+  assert.deepEqual(traces(rig), {
+    ...nothing,
+    pods_by_netns: 1,
+    pods_by_addr: 1,
+    listeners: 2,
+    links: 1,
+  })
   void ipv6
 })
 
@@ -77,7 +83,10 @@ test('leaving the mesh: existing connections go on, new ones go direct', async (
   await sockets.accept(server)
   assert.deepEqual(rig.kernel.enrolledNetns(), [])
   rig.kernel.enrolPod(pod.enrolment)
-  assert.equal(rig.counted(() => sockets.connect(pod.netnsFd, service, 80)).rose.connectRedirected, 1)
+  assert.equal(
+    rig.counted(() => sockets.connect(pod.netnsFd, service, 80)).rose.connectRedirected,
+    1,
+  )
 })
 
 test('excluding a pod that was enrolled takes it out', async (t) => {
@@ -110,7 +119,11 @@ test('what cannot be enrolled is not half enrolled, and others are unaffected', 
   const closed = await rig.asProxyAsync(() => rig.native.netnsListen(full.netnsFd, 4, 1))
   rig.native.closeFd(closed)
   assert.throws(
-    () => rig.kernel.enrolPod({ ...full.enrolment, listeners: { ...full.listeners, inbound4: closed } }),
+    () =>
+      rig.kernel.enrolPod({
+        ...full.enrolment,
+        listeners: { ...full.listeners, inbound4: closed },
+      }),
     { message: /register the inbound listener of 10\.77\.0\.3: EBADF/u },
   )
   // Its netns went away between two steps: the descriptor is another file's, or nobody's.
@@ -147,7 +160,10 @@ test('an address that is used again gets nothing of its last holder', async (t) 
   assert.ok(sockets.nothingToAccept(first.listeners.outbound4))
   // A late word about the first one takes nothing from the second.
   rig.kernel.removePod(first.cookie, 'ended')
-  assert.equal(rig.counted(() => sockets.connect(second.netnsFd, service, 80)).rose.lookupOutbound, 1)
+  assert.equal(
+    rig.counted(() => sockets.connect(second.netnsFd, service, 80)).rose.lookupOutbound,
+    1,
+  )
 })
 
 test('pods that ended while no proxy was there are found and removed', async (t) => {
@@ -158,7 +174,13 @@ test('pods that ended while no proxy was there are found and removed', async (t)
   const next = rig.reopen()
   assert.equal(next.removePodsExcept(new Set([kept.cookie])), 2)
   assert.deepEqual(next.enrolledNetns(), [kept.cookie])
-  assert.deepEqual(traces(rig), { ...nothing, pods_by_netns: 1, pods_by_addr: 2, listeners: 4, links: 1 })
+  assert.deepEqual(traces(rig), {
+    ...nothing,
+    pods_by_netns: 1,
+    pods_by_addr: 2,
+    listeners: 4,
+    links: 1,
+  })
   void ended
 })
 
@@ -178,7 +200,10 @@ test('a restart finds a link whose netns is gone, and drops it', async (t) => {
   assert.deepEqual(traces(rig), nothing)
 })
 
-/** The kernel ends a netns some time after its last descriptor; a link whose netns is gone cannot be updated. */
+/**
+ * The kernel ends a netns some time after its last descriptor; a link whose netns is gone cannot be
+ * updated.
+ */
 async function untilGone(rig: Rig): Promise<void> {
   const deadline = performance.now() + 10_000
   while (lookupLinks(rig).length > 0 && performance.now() < deadline) {

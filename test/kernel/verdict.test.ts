@@ -98,9 +98,15 @@ test('a pair sends directly only when nothing is left on the way through the pro
   assert.equal(way(it.p2, 'onetwothree'), 'verdictToApp')
   up.busy(false)
 
-  assert.equal(way(it.client, 'four'), 'verdictDirect', 'in the queue of the app behind onetwothree')
+  assert.equal(
+    way(it.client, 'four'),
+    'verdictDirect',
+    'in the queue of the app behind onetwothree',
+  )
   assert.equal(await text(sockets, it.server, 15), 'onetwothreefour')
-  assert.ok(sockets.send(it.p1, '') === 0 && rig.native.socketReceive(it.p1, new Uint8Array(1)) === EAGAIN)
+  assert.ok(
+    sockets.send(it.p1, '') === 0 && rig.native.socketReceive(it.p1, new Uint8Array(1)) === EAGAIN,
+  )
   const { directBytes, legRedirectBytes } = up.stats()
   assert.deepEqual([directBytes, legRedirectBytes], [4n, 8n])
 
@@ -191,7 +197,7 @@ test('full: an app that turns a socket blocking gets nothing redirected any more
   assert.equal(await text(sockets, it.server, 2), 'on')
 })
 
-test('a target that has gone is no target: its bytes go by TCP, which knows what to say', async (t) => {
+test('a target that has gone is no target: its bytes go by TCP', async (t) => {
   const stage = await connect(t, 'full')
   const { sockets, it, way } = stage
   await settle(stage)

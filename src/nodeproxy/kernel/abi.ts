@@ -1,7 +1,7 @@
 import { layout } from './layout.ts'
 
-// The TypeScript side of bpf/abi.h. Field names are those of the header in camelCase; a test compares every
-// size, offset and number with the BTF of the compiled objects.
+// The TypeScript side of bpf/abi.h. Field names are those of the header in camelCase; a test
+// compares every size, offset and number with the BTF of the compiled objects.
 
 export const layoutVersion = 1
 export const generationCount = 4

@@ -27,8 +27,8 @@ export interface AttachContext {
 }
 
 /**
- * Brings all programs into their places. Each place is exchanged in one step, so there is no moment without
- * a program; on an error `undo` brings back those that ran before.
+ * Brings all programs into their places. Each place is exchanged in one step, so there is no moment
+ * without a program; on an error `undo` brings back those that ran before.
  */
 export function attachAll(context: AttachContext, undo: Undo): FeatureState[] {
   const { native, pins, loaded } = context
@@ -73,7 +73,10 @@ function stateOf(
   return reason === undefined ? { name, on: true, reason: '' } : { name, on: false, reason }
 }
 
-/** verdicts[0] reaches sockets that are in the sockhash already; what is attached, only those that come. */
+/**
+ * verdicts[0] reaches sockets that are in the sockhash already; what is attached, only those that
+ * come.
+ */
 function attachVerdict(context: AttachContext, undo: Undo): FeatureState {
   const { native, loaded, pins } = context
   const entry = loaded.program(verdictHook.program)
@@ -114,7 +117,8 @@ function attachKubelet(context: AttachContext, undo: Undo): FeatureState {
   const progFd = context.loaded.program(kubeletHook.program)
   if (progFd === undefined) return state
   if (context.kubelet === undefined) {
-    const reason = "no kubelet cgroup is configured: its probes reach pods through the proxy's policy"
+    const reason =
+      "no kubelet cgroup is configured: its probes reach pods through the proxy's policy"
     return { name: 'probes', on: false, reason }
   }
   const use = { progFd, target: context.kubelet }
@@ -122,7 +126,10 @@ function attachKubelet(context: AttachContext, undo: Undo): FeatureState {
   return state
 }
 
-/** These links cannot exchange their program: the new one runs beside the old one until the pin is replaced. */
+/**
+ * These links cannot exchange their program: the new one runs beside the old one until the pin is
+ * replaced.
+ */
 function attachTracepoints(context: AttachContext): FeatureState {
   const { native, pins, loaded } = context
   const state = stateOf(context, 'tracepoints', 'trace')
@@ -144,7 +151,7 @@ function attachTracepoints(context: AttachContext): FeatureState {
   }
   if (missing.length === 0) return state
   const reason =
-    `this kernel has no tracepoint ${missing.join(', ')}: an app that turns a socket blocking, or reads ` +
-    'it by splice(2), is only noticed when it sends'
+    `this kernel has no tracepoint ${missing.join(', ')}: an app that turns a socket ` +
+    'blocking is only noticed when it sends, one that reads by splice(2) is not'
   return { name: 'tracepoints', on: false, reason }
 }

@@ -1,7 +1,10 @@
 import type { Native } from '../native.ts'
 import { u64Of } from './layout.ts'
 
-/** Names of enum sluice_counter of bpf/abi.h, in its order; a test compares them with the objects' BTF. */
+/**
+ * Names of enum sluice_counter of bpf/abi.h, in its order; a test compares them with the objects'
+ * BTF.
+ */
 export const counterNames = [
   'connectRedirected',
   'connectNotTcp',

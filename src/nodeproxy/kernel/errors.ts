@@ -2,10 +2,22 @@ import { getSystemErrorMap } from 'node:util'
 
 const names = getSystemErrorMap()
 
-/** An Error for a negative errno that a map operation gave: operation, cause, and what to do about it. */
+/**
+ * An Error for a negative errno that a map operation gave: operation, cause, and what to do about
+ * it.
+ */
 export function mapError(operation: string, negativeErrno: number): Error {
   const [name, text] = names.get(negativeErrno) ?? [`errno ${-negativeErrno}`, 'unknown error']
   return new Error(`cannot ${operation}: ${name} (${text})${hints[name] ?? ''}`)
+}
+
+/** `operation` failed because of `cause`; the errno's name stays where callers look for it. */
+export function failed(operation: string, cause: unknown, hint = ''): Error {
+  return new Error(`cannot ${operation}: ${textOf(cause)}${hint}`, { cause })
+}
+
+export function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Throws unless the map operation succeeded. */

@@ -7,7 +7,10 @@ import type { MapFds } from './maps.ts'
 
 export interface EventWatch {
   subscribe(handler: (event: KernelEvent) => void): void
-  /** Begins to consume. The ring has one place to read from: two consumers would tear each other's records. */
+  /**
+   * Begins to consume. The ring has one place to read from: two consumers would tear each other's
+   * records.
+   */
   start(): void
   /** Sockets that could not leave the sockhash when they turned blocking, and can now. */
   retryLeaving(): void
@@ -17,13 +20,14 @@ export interface EventWatch {
 /** Consumes the ring, does what only user space may do, and passes everything on. */
 export function watchEvents(native: Native, maps: MapFds, isEmpty: IsEmpty): EventWatch {
   const handlers: ((event: KernelEvent) => void)[] = []
-  const leaving = new Set<bigint>()
+  /** Those that wait to leave, and whether they have been found empty once. */
+  const leaving = new Map<bigint, boolean>()
   let ring: { close(): void } | undefined
   const onRecord = (record: Uint8Array): void => {
     const event = decodeEvent(record)
     if (event === undefined) return
     if (event.kind === 'turnedBlocking' && !leaveIfUnfilled(native, maps, event.socketCookie)) {
-      leaving.add(event.socketCookie)
+      leaving.set(event.socketCookie, false)
     }
     for (const handler of handlers) handler(event)
   }
@@ -35,8 +39,10 @@ export function watchEvents(native: Native, maps: MapFds, isEmpty: IsEmpty): Eve
       ring ??= native.bpfRingConsumer(maps.events, onRecord)
     },
     retryLeaving: () => {
-      for (const cookie of leaving) {
-        if (!isEmpty(cookie)) continue
+      for (const [cookie, wasEmpty] of leaving) {
+        const empty = isEmpty(cookie)
+        leaving.set(cookie, empty)
+        if (!empty || !wasEmpty) continue
         leaving.delete(cookie)
         leave(native, maps, cookie)
       }
@@ -52,9 +58,10 @@ export function watchEvents(native: Native, maps: MapFds, isEmpty: IsEmpty): Eve
 type IsEmpty = (socketCookie: bigint) => boolean
 
 /**
- * A blocking recv() on a socket in the sockhash returns EAGAIN now and then, so it leaves. Leaving throws away
- * redirected bytes that wait unread: where there may be some (only mode full redirects into an app's socket)
- * this waits until it is empty, and long enough that no sender is still on its way to it.
+ * A blocking recv() on a socket in the sockhash returns EAGAIN now and then, so it leaves. Leaving
+ * throws away redirected bytes that wait unread: where there may be some (only mode full redirects
+ * into an app's socket) this waits until it is empty, and long enough that no sender is still on
+ * its way to it.
  */
 function leaveIfUnfilled(native: Native, maps: MapFds, cookie: bigint): boolean {
   const bytes = new Uint8Array(sockLayout.bytes)

@@ -4,7 +4,10 @@ import { decode } from './layout.ts'
 /** What the kernel reports, decoded. Times are CLOCK_MONOTONIC. */
 export type KernelEvent =
   | {
-      /** An app set a socket to blocking that could take part in acceleration; it has been taken out. */
+      /**
+       * An app set a socket to blocking that could take part in acceleration; it has been taken
+       * out.
+       */
       readonly kind: 'turnedBlocking'
       readonly atNs: bigint
       readonly socketCookie: bigint
@@ -12,7 +15,10 @@ export type KernelEvent =
       readonly pid: number
     }
   | {
-      /** An app read by splice(2) from a socket that takes redirected bytes: mode `full` does not suit it. */
+      /**
+       * An app read by splice(2) from a socket that takes redirected bytes: mode `full` does not
+       * suit it.
+       */
       readonly kind: 'spliceUser'
       readonly atNs: bigint
       readonly socketCookie: bigint
@@ -42,7 +48,10 @@ export type KernelEvent =
       readonly port: number
     }
 
-/** Undefined for a kind that this version does not know: a newer program of the same layout may send one. */
+/**
+ * Undefined for a kind that this version does not know: a newer program of the same layout may send
+ * one.
+ */
 export function decodeEvent(record: Uint8Array): KernelEvent | undefined {
   const raw = decode(eventLayout, record)
   const { atNs, socketCookie, netnsCookie, cgroupId, pid, podId, port } = raw

@@ -15,8 +15,9 @@ export interface Claim {
 }
 
 /**
- * Takes a generation slot for this process and tells the hooks that `cgroupId` is the proxy's. A slot whose
- * pairs still live (the keeper serves them) is taken last, and then loses them: their bytes go by the keeper.
+ * Takes a generation slot for this process and tells the hooks that `cgroupId` is the proxy's. A
+ * slot whose pairs still live (the keeper serves them) is taken last, and then loses them: their
+ * bytes go by the keeper.
  *
  * @throws Error when all slots belong to proxies that are alive
  */
@@ -42,8 +43,7 @@ function take(native: Native, maps: MapFds, slot: number, cgroupId: bigint): boo
   const now = native.clockMonotonicNs()
   const pid = process.pid
   const claim = encode(claimLayout, { claimedNs: now, cgroupId, pid, reserved: 0 })
-  const write = (): number =>
-    native.bpfMapUpdate(maps.generation_claims, key, claim, onlyIfAbsent)
+  const write = (): number => native.bpfMapUpdate(maps.generation_claims, key, claim, onlyIfAbsent)
   let result = write()
   if (result === exists && isAbandoned(native, maps, slot, now)) {
     // Two starters may both get here: one of them will find the other's claim.
@@ -107,7 +107,8 @@ function generationIn(native: Native, maps: MapFds, cgroupId: bigint): number | 
   const now = native.clockMonotonicNs()
   const index = decodeAll(claimLayout, values, count).findIndex(
     (claim, entry) =>
-      claim.cgroupId === cgroupId && !isAbandoned(native, maps, slots.getUint32(entry * 4, true), now),
+      claim.cgroupId === cgroupId &&
+      !isAbandoned(native, maps, slots.getUint32(entry * 4, true), now),
   )
   return index < 0 ? undefined : slots.getUint32(index * 4, true)
 }

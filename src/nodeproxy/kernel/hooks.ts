@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, statSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
+import { failed } from './errors.ts'
 import type { Hook } from './objects.ts'
 import { pinnedNames, repin, unpin } from './pins.ts'
 import type { Undo } from './undo.ts'
@@ -17,17 +18,18 @@ const cgroup2Magic = 0x63677270
 
 /** @throws Error when the directory is not there, or not of a cgroup2 mount */
 export function openTarget(dir: string, what: string): HookTarget {
-  const cannot = `cannot attach to ${what} ${dir}`
+  const attach = `attach to ${what} ${dir}`
   let fd: number
   try {
     fd = openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`${cannot}: ${reason}; is cgroup v2 mounted there? run \`sluice preflight\``)
+    throw failed(attach, error, '; is cgroup v2 mounted there? run `sluice preflight`')
   }
   if (statfsSync(dir).type !== cgroup2Magic) {
     closeSync(fd)
-    throw new Error(`${cannot}: it is not on a cgroup2 mount; mount -t cgroup2 none <dir> and use that`)
+    throw new Error(
+      `cannot ${attach}: it is not on a cgroup2 mount; mount -t cgroup2 none <dir> and use that`,
+    )
   }
   return { dir, fd, id: statSync(dir, { bigint: true }).ino }
 }
@@ -37,14 +39,17 @@ export interface HookPins {
   readonly programs: string
 }
 
-/** Named by the cgroup too: one that was made again is another one, and its dead link is not ours to update. */
+/**
+ * Named by the cgroup too: one that was made again is another one, and its dead link is not ours to
+ * update.
+ */
 function linkPin(pins: HookPins, hook: Hook, target: HookTarget): string {
   return join(pins.links, `${hook.program}-${target.id}`)
 }
 
 /**
- * Puts the program into the hook's pinned link in one step, or makes that link. The old program comes back
- * when the caller undoes.
+ * Puts the program into the hook's pinned link in one step, or makes that link. The old program
+ * comes back when the caller undoes.
  */
 export function attachHook(
   native: Native,
@@ -70,8 +75,7 @@ function createLink(
   try {
     link = native.bpfLinkCreate(use.progFd, use.target.fd, hook.attachType)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Error(`cannot attach ${hook.program} to ${use.target.dir}: ${reason}`)
+    throw failed(`attach ${hook.program} to ${use.target.dir}`, error)
   }
   try {
     native.bpfPin(link, pin)
@@ -82,8 +86,8 @@ function createLink(
 }
 
 /**
- * Exchanges the program of a pinned link; the pin in progs/ is the way back to the one that it ran until now.
- * False when there is no such pin.
+ * Exchanges the program of a pinned link; the pin in progs/ is the way back to the one that it ran
+ * until now. False when there is no such pin.
  */
 export function updateLink(
   native: Native,
@@ -120,13 +124,17 @@ export function removeLink(native: Native, pin: string): void {
   try {
     native.bpfLinkDetach(link)
   } catch {
-    // Tracepoint links cannot be detached, dead ones are: closing the last descriptor is all there is to do.
+    // Tracepoint links cannot be detached, dead ones are: closing the last descriptor is all there
+    // is to do.
   } finally {
     native.closeFd(link)
   }
 }
 
-/** Links of these hooks to other cgroups than the live ones, which were configured or existed before. */
+/**
+ * Links of these hooks to other cgroups than the live ones, which were configured or existed
+ * before.
+ */
 export function removeStaleLinks(
   native: Native,
   pins: HookPins,

@@ -13,9 +13,14 @@ export interface KernelOptions {
   /** A mounted bpffs; pins go to `<bpffsDir>/sluice/<node>/v<layout>`. */
   readonly bpffsDir: string
   readonly node: string
-  /** The cgroup2 directory of all pods of the node; the hooks see sockets that are created below it. */
+  /**
+   * The cgroup2 directory of all pods of the node; the hooks see sockets that are created below it.
+   */
   readonly podsCgroupDir: string
-  /** The kubelet's cgroup2 directory, whose connections reach pods directly; none: no such exemption. */
+  /**
+   * The kubelet's cgroup2 directory, whose connections reach pods directly; none: no such
+   * exemption.
+   */
   readonly probeCgroupDir?: string
   readonly mapSizes?: Partial<MapSizes>
   readonly settings: Settings
@@ -45,7 +50,10 @@ export interface PodEnrolment {
   readonly listeners: PodListeners
 }
 
-/** `ended`: its netns is gone or going, everything about it goes. `left`: it lives on outside the mesh. */
+/**
+ * `ended`: its netns is gone or going, everything about it goes. `left`: it lives on outside the
+ * mesh.
+ */
 export type RemovalReason = 'ended' | 'left'
 
 /** Descriptors that the reactor, the heartbeat and the keeper need. They live until close(). */
@@ -69,7 +77,10 @@ export interface FeatureState {
 
 export interface LoadReport {
   readonly layout: number
-  /** `fresh`: nothing was there. `restarted`: maps and links taken over. `beside`: an older layout lives on. */
+  /**
+   * `fresh`: nothing was there. `restarted`: maps and links taken over. `beside`: an older layout
+   * lives on.
+   */
   readonly start: 'fresh' | 'restarted' | 'beside'
   readonly features: readonly FeatureState[]
   /** Things an operator may want to know, such as map sizes that differ from what is configured. */
@@ -83,39 +94,45 @@ export interface Usage {
 }
 
 /**
- * The kernel's part of one node, typed. All methods are synchronous and throw an Error that names operation,
- * subject, cause and likely fix; a method that throws has left things as they were.
+ * The kernel's part of one node, typed. All methods are synchronous and throw an Error that names
+ * operation, subject, cause and likely fix; a method that throws has left things as they were.
  */
 export interface Kernel {
   readonly fds: KernelFds
   readonly report: LoadReport
-  /** Number of pair slots (directions) that each generation owns; its first is generation * this. */
+  /**
+   * Number of pair slots (directions) that each generation owns; its first is generation * this.
+   */
   readonly pairSlotsPerGeneration: number
 
   /**
-   * Takes a free generation slot and makes `cgroupId` known as the proxy's own. The caller starts a heartbeat
-   * for it. At most one a Kernel.
+   * Takes a free generation slot and makes `cgroupId` known as the proxy's own. The caller starts a
+   * heartbeat for it. At most one a Kernel.
    */
   claimGeneration(cgroupId: bigint): number
 
   /**
-   * New connections of enrolled pods are intercepted by this layout from here on: one map write. Also begins to
-   * consume events, which only one process may do: a generation before this one has to drain() first.
+   * New connections of enrolled pods are intercepted by this layout from here on: one map write.
+   * Also begins to consume events, which only one process may do: a generation before this one has
+   * to drain() first.
    */
   goLive(): void
   /** A newer generation takes over: events are left to it. Everything else goes on. */
   drain(): void
 
   /**
-   * Enrols a pod, or changes how it is enrolled; repeating it changes nothing. Targets are written before
-   * what refers to them; what an earlier holder of the address left is cleared first.
+   * Enrols a pod, or changes how it is enrolled; repeating it changes nothing. Targets are written
+   * before what refers to them; what an earlier holder of the address left is cleared first.
    */
   enrolPod(pod: PodEnrolment): void
   /** Known, and not in the mesh: its connections go direct and are counted as such. */
   excludeNetns(netnsCookie: bigint): void
   /** The reverse of enrolPod or excludeNetns, in reverse order. Unknown ones are fine. */
   removePod(netnsCookie: bigint, reason: RemovalReason): void
-  /** Removes all pods that are not in `keep`: those that ended while no proxy was there. Returns how many. */
+  /**
+   * Removes all pods that are not in `keep`: those that ended while no proxy was there. Returns how
+   * many.
+   */
   removePodsExcept(keep: ReadonlySet<bigint>): number
   /** Netns cookies of the pods that are enrolled in the kernel now. */
   enrolledNetns(): readonly bigint[]
@@ -126,22 +143,35 @@ export interface Kernel {
   counters(): Readonly<Record<CounterName, bigint>>
   mapFill(): readonly MapFill[]
   /**
-   * Reads all queues again and sets the node's budget right; about 1 ms for 10,000 sockets. To be called each
-   * second; it also lets sockets go that turned blocking and had bytes waiting.
+   * Reads all queues again and sets the node's budget right; about 1 ms for 10,000 sockets. To be
+   * called each second; it also lets sockets go that turned blocking and had bytes waiting.
    */
   refreshUsage(): Usage
 
-  /** Unread bytes of an app's socket, redirected ones included; undefined when it is not in the mesh. */
+  /**
+   * Unread bytes of an app's socket, redirected ones included; undefined when it is not in the
+   * mesh.
+   */
   queuedBytes(socketCookie: bigint): number | undefined
 
-  /** Hears what the kernel reports. Sockets that turned blocking are taken out before the handler hears of it. */
+  /**
+   * Hears what the kernel reports. Sockets that turned blocking are taken out before the handler
+   * hears of it.
+   */
   onEvent(handler: (event: KernelEvent) => void): void
 
-  /** Removes the layouts before this one, once nothing is served by them any more. Returns which. */
+  /**
+   * Removes the layouts before this one, once nothing is served by them any more. Returns which.
+   */
   removeOlderLayouts(): readonly number[]
 
-  /** Ends this generation: removes its own entries only. Hooks, pods and maps stay for the next one. */
+  /**
+   * Ends this generation: removes its own entries only. Hooks, pods and maps stay for the next one.
+   */
   close(): void
-  /** Removes every link, map and pin of this node, of all layouts. Connections that exist lose their proxy. */
+  /**
+   * Removes every link, map and pin of this node, of all layouts. Connections that exist lose their
+   * proxy.
+   */
   uninstall(): void
 }

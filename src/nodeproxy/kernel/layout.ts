@@ -1,12 +1,14 @@
 import { textOf, wordsOf } from '../l4/address.ts'
 
 /**
- * A struct of bpf/abi.h as a table: field -> kind and offset. One table encodes, decodes, and is compared
- * with the BTF of the compiled objects by a test.
+ * A struct of bpf/abi.h as a table: field -> kind and offset. One table encodes, decodes, and is
+ * compared with the BTF of the compiled objects by a test.
  */
 export type FieldKind = 'u16' | 'u32' | 'u64' | 'addr'
 
-/** `u64` is a bigint. `addr` is text; the empty string stands for 16 zero bytes, which is "none". */
+/**
+ * `u64` is a bigint. `addr` is text; the empty string stands for 16 zero bytes, which is "none".
+ */
 interface KindValue {
   readonly u16: number
   readonly u32: number
@@ -114,6 +116,8 @@ function read(view: DataView, kind: FieldKind, offset: number): number | bigint 
       return view.getBigUint64(offset, true)
     case 'addr':
       return addressText(new Uint8Array(view.buffer, view.byteOffset + offset, 16))
+    default:
+      return kind satisfies never
   }
 }
 

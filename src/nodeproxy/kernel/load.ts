@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { BpfObject, Native } from '../native.ts'
+import { textOf } from './errors.ts'
 import type { MapFds, MapName } from './maps.ts'
 import { mapNames } from './maps.ts'
 import { optionalObjects, requiredObjects } from './objects.ts'
@@ -22,8 +23,9 @@ export interface LoadRequest {
 }
 
 /**
- * Loads all object files with one set of maps; attaches nothing. An optional object that this kernel rejects
- * is reported and left out; a required one makes the whole call fail, with what the verifier said.
+ * Loads all object files with one set of maps; attaches nothing. An optional object that this
+ * kernel rejects is reported and left out; a required one makes the whole call fail, with what the
+ * verifier said.
  */
 export function loadObjects(native: Native, request: LoadRequest): LoadedObjects {
   const objects: BpfObject[] = []
@@ -58,7 +60,10 @@ function findProgram(objects: readonly BpfObject[], name: string): number | unde
   return objects.map((object) => object.programs[name]).find((fd) => fd !== undefined)
 }
 
-/** The program's descriptor. @throws Error when its object was rejected: callers ask for required ones only */
+/**
+ * The program's descriptor. @throws Error when its object was rejected: callers ask for required
+ * ones only
+ */
 export function requireProgram(loaded: LoadedObjects, name: string): number {
   const fd = loaded.program(name)
   if (fd === undefined) throw new Error(`the BPF objects hold no program '${name}': rebuild them`)
@@ -70,11 +75,10 @@ function allMaps(maps: Readonly<Record<string, number>>): MapFds {
   if (missing.length > 0) {
     throw new Error(`the BPF objects hold no map ${missing.join(', ')}: rebuild them`)
   }
-  return maps as MapFds
+  return maps
 }
 
 /** What the kernel said, on one line. */
 function reasonOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.split('\n').slice(0, 2).join(': ')
+  return textOf(error).split('\n').slice(0, 2).join(': ')
 }

@@ -1,6 +1,9 @@
 import { generationCount } from './abi.ts'
 
-/** Entries of the maps whose size is configuration. A map that is full costs what bpf/README.md says. */
+/**
+ * Entries of the maps whose size is configuration. A map that is full costs what bpf/README.md
+ * says.
+ */
 export interface MapSizes {
   readonly pods: number
   /** Intercepted connections at once, on the whole node. */
@@ -54,7 +57,10 @@ export type MapName = (typeof mapNames)[number]
 
 export type MapFds = Readonly<Record<MapName, number>>
 
-/** @throws RangeError for a size that is not a positive whole number, or slots that generations cannot share */
+/**
+ * @throws RangeError for a size that is not a positive whole number, or slots that generations
+ * cannot share
+ */
 export function maxEntriesOf(sizes: MapSizes): Partial<Record<MapName, number>> {
   for (const [name, value] of Object.entries(sizes)) {
     if (Number.isSafeInteger(value) && value > 0) continue

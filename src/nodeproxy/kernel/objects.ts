@@ -18,8 +18,8 @@ const attachTypes = {
 } as const
 
 /**
- * In the order of going live: the connect hooks last, because what they rewrite depends on all the others.
- * Taken away in reverse.
+ * In the order of going live: the connect hooks last, because what they rewrite depends on all the
+ * others. Taken away in reverse.
  */
 export const podHooks: readonly Hook[] = [
   { program: 'setsockopt', object: 'sockopt', attachType: attachTypes.cgroupSetsockopt },

@@ -29,8 +29,8 @@ const sharedMap: MapName = 'active_layout'
 /**
  * Loads the programs, takes over or makes maps and links, and gives the node's kernel part.
  *
- * Everything is loaded before anything is changed: a program that the verifier rejects, a cgroup that is not
- * there or a pinned map of another shape leaves what was live as it was.
+ * Everything is loaded before anything is changed: a program that the verifier rejects, a cgroup
+ * that is not there or a pinned map of another shape leaves what was live as it was.
  *
  * @throws Error that names what could not be had, why, and the fix
  */
@@ -69,7 +69,8 @@ export function openKernel(options: KernelOptions): Kernel {
     throw error
   } finally {
     for (const fd of Object.values(pinned)) native.closeFd(fd)
-    for (const { fd } of [targets.pods, targets.kubelet].filter((it) => it !== undefined)) closeSync(fd)
+    for (const { fd } of [targets.pods, targets.kubelet].filter((it) => it !== undefined))
+      closeSync(fd)
   }
 }
 
@@ -82,7 +83,10 @@ function openTargets(options: KernelOptions, undo: Undo): Targets {
   const pods = openTarget(options.podsCgroupDir, "the pods' cgroup")
   try {
     const dir = options.probeCgroupDir
-    return { pods, kubelet: dir === undefined ? undefined : openTarget(dir, "the kubelet's cgroup") }
+    return {
+      pods,
+      kubelet: dir === undefined ? undefined : openTarget(dir, "the kubelet's cgroup"),
+    }
   } catch (error) {
     closeSync(pods.fd)
     undo.run()
@@ -120,7 +124,12 @@ function pinMaps(native: Native, request: PinRequest, undo: Undo): void {
   const unpinned = mapNames.filter((name) => name !== sharedMap && pinned[name] === undefined)
   if (pinned.origins === undefined) {
     removeTree(target)
-    pinAside(native, directory, target, Object.fromEntries(unpinned.map((n) => [n, loaded.maps[n]])))
+    pinAside(
+      native,
+      directory,
+      target,
+      Object.fromEntries(unpinned.map((n) => [n, loaded.maps[n]])),
+    )
     undo.add(() => removeTree(target))
     return
   }
@@ -142,7 +151,9 @@ function sizeNotes(
   return Object.entries(maxEntries).flatMap(([name, wanted]) => {
     const has = native.bpfMapInfo(maps[name as MapName]).maxEntries
     if (has === wanted) return []
-    return [`map ${name} keeps its ${has} entries (configured: ${wanted}) until the node is emptied`]
+    return [
+      `map ${name} keeps its ${has} entries (configured: ${wanted}) until the node is emptied`,
+    ]
   })
 }
 

@@ -24,13 +24,18 @@ const bpffsMagic = 0xcafe4a11
 export function requireBpffs(bpffsDir: string): void {
   const fix = `mount -t bpf bpf ${bpffsDir}`
   if (!existsSync(bpffsDir)) {
-    throw new Error(`cannot pin kernel objects: ${bpffsDir} does not exist; make it and run \`${fix}\``)
+    throw new Error(
+      `cannot pin kernel objects: ${bpffsDir} does not exist; make it and run \`${fix}\``,
+    )
   }
   if (statfsSync(bpffsDir).type === bpffsMagic) return
   throw new Error(`cannot pin kernel objects: no bpffs is mounted at ${bpffsDir}; run \`${fix}\``)
 }
 
-/** The node's own directory: bpffs refuses names with a dot, so all but letters, digits and - are escaped. */
+/**
+ * The node's own directory: bpffs refuses names with a dot, so all but letters, digits and - are
+ * escaped.
+ */
 export function nodeDir(bpffsDir: string, node: string): string {
   const name = node.replaceAll(/[^A-Za-z0-9-]/gu, (char) => `_${char.charCodeAt(0).toString(16)}_`)
   return join(bpffsDir, 'sluice', name)
@@ -74,10 +79,11 @@ export function pinAside(
 ): void {
   const aside = join(nodeDirectory, `aside-${process.pid}`)
   removeTree(aside)
-  for (const dir of Object.values(pinPaths(aside))) mkdirSync(dir, { recursive: true })
+  const { maps, programs, links } = pinPaths(aside)
+  for (const dir of [maps, programs, links]) mkdirSync(dir, { recursive: true })
   try {
     for (const [name, fd] of Object.entries(descriptors)) {
-      native.bpfPin(fd, join(pinPaths(aside).maps, name))
+      native.bpfPin(fd, join(maps, name))
     }
     renameSync(aside, target) // from here on the layout exists
   } catch (error) {

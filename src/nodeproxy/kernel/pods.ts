@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { directions, forgetLayout, listenerKeyLayout, podFlags, podLayout } from './abi.ts'
-import { must, mustBeGone } from './errors.ts'
+import { failed, must, mustBeGone } from './errors.ts'
 import { removeLink } from './hooks.ts'
 import type { PodEnrolment, RemovalReason } from './kernel.ts'
 import { addressBytes, decode, decodeAll, encode, u64Bytes, type Value } from './layout.ts'
@@ -20,7 +20,8 @@ export interface PodContext {
 }
 
 /**
- * The order of writes is what keeps connections whole: what is referred to comes before what refers to it.
+ * The order of writes is what keeps connections whole: what is referred to comes before what refers
+ * to it.
  *
  *   listeners -> pods_by_addr -> sk_lookup link -> pods_by_netns
  *
@@ -40,7 +41,7 @@ export function enrolPod(context: PodContext, pod: PodEnrolment): void {
   } catch (error) {
     undo.run()
     const name = `pod ${pod.podId} (${addressesOf(wanted).join(', ')})`
-    throw new Error(`cannot enrol ${name}: ${error instanceof Error ? error.message : String(error)}`)
+    throw failed(`enrol ${name}`, error)
   }
   for (const address of before === undefined ? [] : addressesOf(before)) {
     if (!addressesOf(wanted).includes(address)) dropAddress(context, address, pod.netnsCookie)
@@ -90,7 +91,9 @@ function lookupPin(context: PodContext, netnsCookie: bigint): string {
 }
 
 function entryOf(pod: PodEnrolment): PodEntry {
-  const acceleration = { off: 0, auto: podFlags.accelAuto, full: podFlags.accelFull }[pod.accelerate]
+  const acceleration = { off: 0, auto: podFlags.accelAuto, full: podFlags.accelFull }[
+    pod.accelerate
+  ]
   const closed = pod.failClosed ? podFlags.failClosed : 0
   return {
     netnsCookie: pod.netnsCookie,
@@ -112,8 +115,12 @@ function addressesOf(pod: PodEntry): string[] {
 function requireListeners(pod: PodEnrolment): void {
   const { outbound4, inbound4, outbound6, inbound6 } = pod.listeners
   const missing = [
-    ...(pod.ipv4 !== undefined && (outbound4 === undefined || inbound4 === undefined) ? ['IPv4'] : []),
-    ...(pod.ipv6 !== undefined && (outbound6 === undefined || inbound6 === undefined) ? ['IPv6'] : []),
+    ...(pod.ipv4 !== undefined && (outbound4 === undefined || inbound4 === undefined)
+      ? ['IPv4']
+      : []),
+    ...(pod.ipv6 !== undefined && (outbound6 === undefined || inbound6 === undefined)
+      ? ['IPv6']
+      : []),
   ]
   if (pod.ipv4 === undefined && pod.ipv6 === undefined) {
     throw new Error(`cannot enrol pod ${pod.podId}: it has no address yet`)

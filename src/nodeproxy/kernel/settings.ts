@@ -1,7 +1,10 @@
 import { settingsLayout, unclassifiedModes } from './abi.ts'
 import { decode, encode } from './layout.ts'
 
-/** The kernel programs' own settings, for the whole node; one map write makes them effective at once. */
+/**
+ * The kernel programs' own settings, for the whole node; one map write makes them effective at
+ * once.
+ */
 export interface Settings {
   /** A proxy whose last heartbeat is older counts as dead. */
   readonly beatMaxAgeMs: number

@@ -17,7 +17,8 @@ export function removeLayout(native: Native, nodeDirectory: string, version: num
   if (!existsSync(directory)) return
   const { links } = pinPaths(directory)
   const order = podHooks.map(({ program }) => program)
-  const rank = (name: string): number => order.findIndex((program) => name.startsWith(`${program}-`))
+  const rank = (name: string): number =>
+    order.findIndex((program) => name.startsWith(`${program}-`))
   const names = pinnedNames(links).sort((a, b) => rank(b) - rank(a))
   for (const name of names) removeLink(native, join(links, name))
   removeTree(directory)

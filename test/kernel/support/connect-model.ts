@@ -18,7 +18,9 @@ export interface Decision {
   readonly outcome: 'redirected' | 'passed' | 'EPERM' | 'ECONNREFUSED'
 }
 
-/** What the hooks shall do, said once more in other words: the test compares it with what they do. */
+/**
+ * What the hooks shall do, said once more in other words: the test compares it with what they do.
+ */
 export function decideConnect(it: ConnectCase): Decision {
   const passed = (counter: CounterName): Decision => ({ counter, outcome: 'passed' })
   const address = it.to.replace('::ffff:', '')

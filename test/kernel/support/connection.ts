@@ -6,7 +6,13 @@ import {
   sockLayout,
 } from '../../../src/nodeproxy/kernel/abi.ts'
 import type { PodEnrolment } from '../../../src/nodeproxy/kernel/kernel.ts'
-import { decode, encode, u32Bytes, u64Bytes, type Value } from '../../../src/nodeproxy/kernel/layout.ts'
+import {
+  decode,
+  encode,
+  u32Bytes,
+  u64Bytes,
+  type Value,
+} from '../../../src/nodeproxy/kernel/layout.ts'
 import { openLeg } from './leg.ts'
 import type { TestPod } from './pod.ts'
 import type { Rig } from './rig.ts'

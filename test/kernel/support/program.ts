@@ -1,8 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import type { TestPod } from './pod.ts'
 
-/** Runs a program in the pod's namespace and in this process's cgroup, and gives what it printed. */
-export function runInPod(pod: TestPod, command: string, args: readonly string[], input = ''): string {
+/**
+ * Runs a program in the pod's namespace and in this process's cgroup, and gives what it printed.
+ */
+export function runInPod(
+  pod: TestPod,
+  command: string,
+  args: readonly string[],
+  input = '',
+): string {
   const netns = `--net=/proc/${process.pid}/fd/${pod.netnsFd}`
   return execFileSync('nsenter', [netns, command, ...args], {
     encoding: 'utf8',

@@ -1,5 +1,5 @@
-// A data-plane worker in small: one reactor on a listener that others share. Says when it is ready, and how
-// many connections it took when it is asked.
+// A data-plane worker in small: one reactor on a listener that others share. Says when it is ready,
+// and how many connections it took when it is asked.
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadNative } from '../../../src/nodeproxy/native.ts'
 import { openProxy } from './reactor-proxy.ts'

@@ -82,7 +82,14 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
     podsCgroupDir: cgroups.pods,
     probeCgroupDir: cgroups.kubelet,
     settings: { ...defaultSettings, ...rigOptions.settings },
-    mapSizes: { pods: 64, origins: 1024, bypasses: 256, sockets: 1024, pairSlots: 64, ...rigOptions.mapSizes },
+    mapSizes: {
+      pods: 64,
+      origins: 1024,
+      bypasses: 256,
+      sockets: 1024,
+      pairSlots: 64,
+      ...rigOptions.mapSizes,
+    },
   }
   const kernel = openKernel(options)
   const opened = [kernel]
@@ -155,7 +162,10 @@ export function cgroupId(dir: string): bigint {
 
 type Defer = (step: () => void) => void
 
-/** Clean-up in reverse order, as what was made later may need what was made before; t.after() goes forward. */
+/**
+ * Clean-up in reverse order, as what was made later may need what was made before; t.after() goes
+ * forward.
+ */
 function lastFirst(t: TestContext): Defer {
   const steps: (() => void)[] = []
   t.after(() => {

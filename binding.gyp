@@ -19,7 +19,12 @@
         # All but the folders of programs of their own.
         '<!@(ls native/*.cc native/*/*.cc | grep -vE "^native/(enter|keeper|test)/")',
       ],
-      'defines': ['NAPI_VERSION=9', 'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS'],
+      'defines': [
+        'NAPI_VERSION=9',
+        'NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS',
+        # A worker that is being terminated can not be thrown at; that is no reason to end the process.
+        'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+      ],
       'libraries': ['-lbpf', '-lelf', '-lz'],
     },
     {

@@ -41,12 +41,18 @@ void PollWatch::Close() {
   });
 }
 
+// By the C interface: a worker that is being terminated refuses every call into JavaScript, and
+// node-addon-api would end the process over that.
 void LoopCallback::Call(const std::initializer_list<napi_value>& arguments) {
-  const Napi::Env env(env_);
-  function_.MakeCallback(env.Global(), arguments, context_);
-  if (!env.IsExceptionPending()) return;
-  Napi::Error error = Napi::Env(env_).GetAndClearPendingException();
-  napi_fatal_exception(env_, error.Value());
+  napi_value global = nullptr;
+  if (napi_get_global(env_, &global) != napi_ok) return;
+  const napi_status status = napi_make_callback(env_, context_, global, function_.Value(),
+                                                arguments.size(), arguments.begin(), nullptr);
+  napi_value thrown = nullptr;
+  if (status == napi_pending_exception &&
+      napi_get_and_clear_last_exception(env_, &thrown) == napi_ok) {
+    napi_fatal_exception(env_, thrown);
+  }
 }
 
 Napi::Object WatchHandle(Napi::Env env, PollWatch* watch) {

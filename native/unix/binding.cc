@@ -1,4 +1,4 @@
-// unixConnect, unixSend, unixReceive.
+// unixConnect, unixPair, unixSend, unixReceive.
 #include <cerrno>
 #include <cstring>
 
@@ -16,6 +16,17 @@ Napi::Value Connect(const Napi::CallbackInfo& info) {
   const int fd = ConnectUnix(path);
   return fd >= 0 ? Napi::Number::New(info.Env(), fd).As<Napi::Value>()
                  : ThrowErrno(info.Env(), -fd, "cannot connect to Unix socket " + path);
+}
+
+Napi::Value Pair(const Napi::CallbackInfo& info) {
+  UniqueFd first;
+  UniqueFd second;
+  const int error = PairUnix(&first, &second);
+  if (error != 0) return ThrowErrno(info.Env(), -error, "cannot make a pair of Unix sockets");
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  pair[0u] = first.release();
+  pair[1u] = second.release();
+  return pair;
 }
 
 Napi::Value Send(const Napi::CallbackInfo& info) {
@@ -61,6 +72,7 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
 
 void RegisterUnix(Napi::Env env, Napi::Object exports) {
   exports.Set("unixConnect", Napi::Function::New(env, Connect, "unixConnect"));
+  exports.Set("unixPair", Napi::Function::New(env, Pair, "unixPair"));
   exports.Set("unixSend", Napi::Function::New(env, Send, "unixSend"));
   exports.Set("unixReceive", Napi::Function::New(env, Receive, "unixReceive"));
 }

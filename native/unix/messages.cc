@@ -19,6 +19,15 @@ int ConnectUnix(const std::string& path) {
   return fd.release();
 }
 
+int PairUnix(UniqueFd* first, UniqueFd* second) {
+  int fds[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
+    return -errno;
+  first->reset(fds[0]);
+  second->reset(fds[1]);
+  return 0;
+}
+
 long SendMessage(int fd, const uint8_t* bytes, size_t size, const std::vector<int>& fds) {
   if (fds.size() > kMaxMessageFds) return -EINVAL;
   iovec part = {const_cast<uint8_t*>(bytes), size};

@@ -16,6 +16,9 @@ constexpr size_t kMaxMessageFds = 253;
 // A connected, non-blocking socket, or -errno.
 int ConnectUnix(const std::string& path);
 
+// Two connected, non-blocking sockets. 0 or -errno.
+int PairUnix(UniqueFd* first, UniqueFd* second);
+
 // Bytes sent, or -errno (-EAGAIN: the receiver's queue is full). The descriptors stay the caller's.
 long SendMessage(int fd, const uint8_t* bytes, size_t size, const std::vector<int>& fds);
 

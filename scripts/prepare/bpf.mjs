@@ -9,12 +9,17 @@ const machines = {
   arm64: { target: 'arm64', multiarch: 'aarch64-linux-gnu' },
 }
 
+/** Programs for tests alone; their names begin with `fixture-`. */
+const fixtures = 'test/kernel/fixtures'
+
 /**
- * Compiles each bpf/*.bpf.c whose source, or any header beside it, changed, to build/bpf/*.bpf.o.
+ * Compiles each bpf/*.bpf.c, and the tests' fixtures, whose source, or any header beside it,
+ * changed, to build/bpf/*.bpf.o.
  */
 export function prepareBpf() {
   const headers = filesUnder('bpf', ['.h'])
-  for (const source of filesUnder('bpf', ['.bpf.c']).sort()) {
+  const sources = [...filesUnder('bpf', ['.bpf.c']), ...filesUnder(fixtures, ['.bpf.c'])]
+  for (const source of sources.sort()) {
     const object = join('build/bpf', `${basename(source, '.c')}.o`)
     const stamp = `bpf/${basename(source)}`
     const now = fingerprint([source, ...headers, 'scripts/prepare/bpf.mjs'], [])

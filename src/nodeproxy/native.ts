@@ -69,6 +69,8 @@ export interface Native extends NativeSockets {
 
   // unix sockets with descriptors, for the keeper
   unixConnect(path: string): number
+  /** Both ends of a connection, for tests. */
+  unixPair(): readonly [number, number]
   /**
    * Bytes sent, or a negative errno: -EAGAIN when the other side's queue is full. At most 253
    * descriptors.

@@ -1,6 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
-import { readFileSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -54,7 +62,15 @@ function ownCgroup(): string {
   return lines.find((line) => line.startsWith('0::'))?.slice(3) ?? '/'
 }
 
-/** Descriptors that this process has open. */
-export function openDescriptors(): number {
-  return readdirSync('/proc/self/fd').length
+/** What this process has open: the names that /proc gives to descriptors. */
+export function descriptors(matching = /^/): readonly string[] {
+  return readdirSync('/proc/self/fd')
+    .flatMap((fd) => {
+      try {
+        return [readlinkSync(`/proc/self/fd/${fd}`)]
+      } catch {
+        return [] // the one that listed them
+      }
+    })
+    .filter((name) => matching.test(name))
 }

@@ -11,9 +11,12 @@ export function sameData(a: unknown, b: unknown): boolean {
   }
   const left = a as Readonly<Record<string, unknown>>
   const right = b as Readonly<Record<string, unknown>>
-  for (const key of Object.keys(left)) if (!sameData(left[key], right[key])) return false
-  for (const key of Object.keys(right)) {
-    if (right[key] !== undefined && left[key] === undefined) return false
+  let members = 0
+  for (const key in left) {
+    if (left[key] === undefined) continue
+    if (!sameData(left[key], right[key])) return false
+    members += 1
   }
-  return true
+  for (const key in right) if (right[key] !== undefined) members -= 1
+  return members === 0
 }

@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { waitFor } from './wait.ts'
 
@@ -87,9 +88,12 @@ function follow(child: Child, argv: readonly string[], pid: number): LabProcess 
   const errors = collectLines(child.stderr)
   let ended: Exit | undefined
   const exited = new Promise<Exit>((resolve) => {
-    child.on('close', (status, signal) => {
-      ended = { status, signal }
-      resolve(ended)
+    // Not 'close': a daemon that it started may hold its standard error for ever.
+    child.on('exit', (status, signal) => {
+      void finished(child.stdout).then(() => {
+        ended = { status, signal }
+        resolve(ended)
+      })
     })
   })
   const started: LabProcess = {
@@ -122,6 +126,11 @@ function follow(child: Child, argv: readonly string[], pid: number): LabProcess 
     throw new Error(`${describe(started)} ended without a line ${match}: ${tail(started)}`)
   }
   return started
+}
+
+/** Resolves when everything was read of it. */
+function finished(stream: Readable): Promise<unknown> {
+  return stream.closed ? Promise.resolve() : once(stream, 'close')
 }
 
 function collectLines(stream: Readable) {

@@ -87,6 +87,8 @@ void Lab::Run() {
       const std::lock_guard lock(mutex_);
       work.swap(work_);
     }
+    // What policy has just ordered comes first, so that the test sees its effect.
+    reactor_->RunCommands();
     for (const auto& one : work) one();
     reactor_->RunCommands();
     if (work.empty()) continue;
@@ -342,19 +344,22 @@ uint64_t Pattern::Word(uint64_t index) const {
 void Pattern::Fill(uint8_t* data, size_t size, uint64_t offset) const {
   for (size_t i = 0; i < size;) {
     const uint64_t word = Word((offset + i) / 8);
-    for (uint64_t byte = (offset + i) % 8; byte < 8 && i < size; byte++, i++) {
-      data[i] = static_cast<uint8_t>(word >> (8 * byte));
-    }
+    const size_t skip = (offset + i) % 8;
+    const size_t count = std::min(8 - skip, size - i);
+    memcpy(data + i, reinterpret_cast<const uint8_t*>(&word) + skip, count);
+    i += count;
   }
 }
 
 int64_t Pattern::Check(const uint8_t* data, size_t size, uint64_t offset) const {
   for (size_t i = 0; i < size;) {
     const uint64_t word = Word((offset + i) / 8);
-    for (uint64_t byte = (offset + i) % 8; byte < 8 && i < size; byte++, i++) {
-      if (data[i] != static_cast<uint8_t>(word >> (8 * byte)))
-        return static_cast<int64_t>(offset + i);
+    const size_t skip = (offset + i) % 8;
+    const size_t count = std::min(8 - skip, size - i);
+    if (memcmp(data + i, reinterpret_cast<const uint8_t*>(&word) + skip, count) != 0) {
+      return static_cast<int64_t>(offset + i);
     }
+    i += count;
   }
   return -1;
 }

@@ -149,7 +149,7 @@ class Pattern {
  public:
   explicit Pattern(uint64_t seed) : seed_(seed) {}
   void Fill(uint8_t* data, size_t size, uint64_t offset) const;
-  // Offset of the first wrong byte, or -1.
+  // Where the first wrong word begins, or -1.
   int64_t Check(const uint8_t* data, size_t size, uint64_t offset) const;
 
  private:

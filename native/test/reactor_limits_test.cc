@@ -125,8 +125,8 @@ TEST(AReaderThatDoesNotReadBoundsMemory) {
   CHECK_EQ(path.lab.ReadStats().bufferedBytes, 0u);
 }
 
-// A hundred streams towards readers that do not read, from one pod: the pod's limit holds but for a little
-// per stream, and another pod is not touched.
+// A hundred streams towards readers that do not read, from one pod: the pod's limit holds but for a
+// little per stream, and another pod is not touched.
 TEST(APodsBufferedBytesAreBounded) {
   constexpr uint64_t kLimit = 1 << 20;
   Front path;
@@ -172,13 +172,15 @@ TEST(AFullEventRingStopsReadingAndDropsNothing) {
   CHECK(full.accepted < 80);
   path.lab.read_events = true;
   path.lab.Do([] {});
-  for (int i = 0; i < 20; i++) CHECK_EQ(path.lab.Expect(kEventDone).words[kDoneReason], kDoneClientReset);
+  for (int i = 0; i < 20; i++)
+    CHECK_EQ(path.lab.Expect(kEventDone).words[kDoneReason], kDoneClientReset);
   for (int i = 0; i < 60; i++) path.lab.Expect(kEventConnected);
   CHECK_EQ(path.lab.Count(kEventAccept), 80u);
   CHECK_EQ(path.lab.Count(kEventDone), 20u);
 }
 
-// Commands that end connections while no event fits: descriptors go at once, the word of it follows.
+// Commands that end connections while no event fits: descriptors go at once, the word of it
+// follows.
 TEST(CommandsRunWhileTheEventRingIsFull) {
   Front path({.event_capacity = 256});
   path.lab.Listen(1, path.front.get());
@@ -201,7 +203,8 @@ TEST(CommandsRunWhileTheEventRingIsFull) {
   }
 }
 
-// The option is set on the listener alone, which saves a call per connection: accept(2) hands it on.
+// The option is set on the listener alone, which saves a call per connection: accept(2) hands it
+// on.
 TEST(AcceptedSocketsHaveNoDelay) {
   for (const int family : {AF_INET, AF_INET6}) {
     const UniqueFd listener = ListenLoopback(family);

@@ -48,9 +48,11 @@ TEST(EventRingNeverOverwrites) {
       }
       if (record != nullptr && random.Below(3) != 0) continue;
       while (words[0] != words[1]) {
-        const int32_t* at = words.data() + kRingHeaderWords + (static_cast<uint32_t>(words[0]) & 127);
+        const int32_t* at =
+            words.data() + kRingHeaderWords + (static_cast<uint32_t>(words[0]) & 127);
         if ((at[0] & 0xff) == kEventTimer) CHECK_EQ(at[1], static_cast<int32_t>(read++));
-        words[0] = static_cast<int32_t>(static_cast<uint32_t>(words[0]) + (static_cast<uint32_t>(at[0]) >> 8));
+        words[0] = static_cast<int32_t>(static_cast<uint32_t>(words[0]) +
+                                        (static_cast<uint32_t>(at[0]) >> 8));
         if (random.Below(4) == 0) break;
       }
     }
@@ -156,7 +158,8 @@ TEST(StaleIdsFindNothing) {
   }
 }
 
-// One pod has a thousand connections that never finish, another has one: per round they get the same.
+// One pod has a thousand connections that never finish, another has one: per round they get the
+// same.
 TEST(TurnsGoByPod) {
   Scheduler scheduler;
   Pod greedy(1), modest(2);

@@ -1,38 +1,22 @@
 // One node's proxy: `nodeproxy --node NAME …`. See lifecycle/options.ts for its flags.
-import { CommanderError } from 'commander'
-import { type NodeProxyOptions, parseOptions } from './lifecycle/options.ts'
-import { runNodeProxy } from './lifecycle/run.ts'
-import { uninstallNode } from './lifecycle/uninstall.ts'
-import { createLog, type NodeLog } from './telemetry/log.ts'
+import { enableCompileCache, flushCompileCache } from 'node:module'
+import { join } from 'node:path'
 
-/** Exit status of wrong flags, as sysexits.h has it. */
-const usageStatus = 64
-
-function readOptions(): NodeProxyOptions | undefined {
-  try {
-    return parseOptions(process.argv.slice(2))
-  } catch (error) {
-    // Commander has said what is wrong; --help ends here too.
-    process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : usageStatus
-    return undefined
-  }
+/**
+ * What V8 made of the modules is kept beside the state, which nobody else can write: a restart must be back
+ * before the hooks take the proxy for dead. Workers find it by the environment.
+ */
+function keepCompiledCode(argv: readonly string[]): void {
+  const at = argv.indexOf('--state')
+  const state = at < 0 ? undefined : argv[at + 1]
+  if (state === undefined || !state.startsWith('/')) return
+  const directory = join(state, 'compiled')
+  if (enableCompileCache(directory).directory !== undefined)
+    process.env.NODE_COMPILE_CACHE = directory
 }
 
-async function run(options: NodeProxyOptions, log: NodeLog): Promise<void> {
-  try {
-    if (options.uninstall) await uninstallNode(options, log)
-    else await runNodeProxy(options, log)
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    log.logger.fatal({ cause: error instanceof Error ? error.cause : undefined }, message)
-    process.exitCode = 1
-  }
-  log.flush()
-}
-
-const options = readOptions()
-if (options !== undefined) {
-  await run(options, createLog(options.node, options.logLevel))
-  // Worker threads and descriptors that are still open end with the process.
-  process.exit()
-}
+keepCompiledCode(process.argv)
+const { start } = await import('./lifecycle/start.ts')
+await start(process.argv.slice(2), flushCompileCache)
+// Worker threads and descriptors that are still open end with the process.
+process.exit()

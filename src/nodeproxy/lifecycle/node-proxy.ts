@@ -27,7 +27,7 @@ const drainPollMs = 50
 /** Wires the parts together, goes live, and serves. */
 export async function serve(
   parts: Parts,
-  heartbeat: { stop(): void },
+  stopHeartbeat: () => void,
   undo: AsyncDisposableStack,
 ): Promise<NodeProxy> {
   const { options, log, kernel, store, agent, pool, publisher } = parts
@@ -55,7 +55,7 @@ export async function serve(
   const leaveOnce = onlyOnce(() => leave(parts))
   const drainOnce = onlyOnce(async () => {
     await leaveOnce()
-    await drain(parts, heartbeat, ports)
+    await drain(parts, stopHeartbeat, ports)
     drained.resolve()
   })
   registerMetrics(parts, () => queuedBytes)
@@ -172,12 +172,12 @@ async function leave({ agent, kernel }: Parts): Promise<void> {
  */
 async function drain(
   { options, log, agent, pool, reports }: Parts,
-  heartbeat: { stop(): void },
+  stopHeartbeat: () => void,
   ports: readonly HttpListener[],
 ): Promise<void> {
   log.logger.info({ seconds: options.drainSeconds }, 'draining')
   await Promise.all(ports.map((port) => port.close()))
-  heartbeat.stop()
+  stopHeartbeat()
   await delay(arrivalMs)
   await pool.request((request) => ({ kind: 'drain', request }))
   agent.releaseDescriptors()

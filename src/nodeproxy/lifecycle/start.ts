@@ -1,0 +1,57 @@
+import { CommanderError } from 'commander'
+import { openEarly } from './early.ts'
+import { type NodeProxyOptions, parseOptions } from './options.ts'
+
+/** Exit status of wrong flags, as sysexits.h has it. */
+const usageStatus = 64
+
+/**
+ * Runs the process that the arguments describe to its end, and sets its exit status. Most of it is imported
+ * when the heartbeat beats already.
+ *
+ * @param onServing called once the node is served
+ */
+export async function start(argv: readonly string[], onServing: () => void): Promise<void> {
+  const options = readOptions(argv)
+  if (options === undefined) return
+  try {
+    if (options.uninstall) {
+      const { uninstallNode } = await import('./uninstall.ts')
+      await uninstallNode(options)
+    } else await serveNode(options, onServing)
+  } catch (error) {
+    await report(options, error)
+    process.exitCode = 1
+  }
+}
+
+async function serveNode(options: NodeProxyOptions, onServing: () => void): Promise<void> {
+  const early = openEarly(options)
+  const { createLog } = await import('../telemetry/log.ts')
+  const { runNodeProxy } = await import('./run.ts')
+  const log = createLog(options.node, options.logLevel)
+  try {
+    await runNodeProxy(options, early, log, onServing)
+  } finally {
+    log.flush()
+  }
+}
+
+function readOptions(argv: readonly string[]): NodeProxyOptions | undefined {
+  try {
+    return parseOptions(argv)
+  } catch (error) {
+    // Commander has said what is wrong; --help ends here too.
+    process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : usageStatus
+    return undefined
+  }
+}
+
+async function report({ node, logLevel }: NodeProxyOptions, error: unknown): Promise<void> {
+  const { createLog } = await import('../telemetry/log.ts')
+  const { message, stack } = error instanceof Error ? error : new Error(String(error))
+  const log = createLog(node, logLevel)
+  log.logger.fatal(message)
+  log.logger.debug({ stack }, 'where that was')
+  log.flush()
+}

@@ -153,13 +153,18 @@ function serveConnections(server: Server, handles: ConnectionHandles): ReadonlyS
     const send = (line: string) => void socket.write(`${line}\n`)
     const stream = handles.openStream(send)
     const lines = createLineSplitter(maxLineBytes)
+    let ended = false
     socket.on('data', (chunk) => {
+      // What comes after an error is read and thrown away, so that the other side gets to read the error.
+      if (ended) return
       try {
         for (const line of lines.push(chunk)) {
           if (isCommand(line)) send(answer(line, handles))
           else stream.onLine(line)
         }
       } catch (error) {
+        ended = true
+        stream.close()
         socket.end(`${encodeServerMessage({ type: 'error', error: causeOf(error) })}\n`)
       }
     })

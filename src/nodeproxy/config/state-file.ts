@@ -65,7 +65,8 @@ export function createStateFile(path: string): StateFile {
         }
         await rename(aside, path)
       } catch (error) {
-        await rm(aside, { force: true })
+        // The error that is told is the first one.
+        await rm(aside, { force: true }).catch(() => {})
         throw new Error(
           `state file ${path} cannot be written: ${causeOf(error)}: free space, or check the folder`,
           { cause: error },

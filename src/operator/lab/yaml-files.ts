@@ -1,4 +1,4 @@
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs'
+import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { type LoadedYaml, loadYaml } from '../compile/load-yaml.ts'
 
@@ -42,7 +42,7 @@ export function createYamlFiles(paths: readonly string[]): YamlFiles {
       return undefined
     },
     watch(onChange) {
-      const watchers = paths.map((path) => watchPath(path, onChange))
+      const watchers = paths.flatMap((path) => watchPath(path, onChange))
       return () => {
         for (const watcher of watchers) watcher.close()
       }
@@ -72,12 +72,18 @@ function load(file: string): LoadedYaml {
   }
 }
 
-/** A file's folder is watched: editors replace files, and a watch on the old one would see nothing. */
-function watchPath(path: string, onChange: () => void): FSWatcher {
-  if (statSync(path).isDirectory()) return watch(path, onChange)
-  return watch(dirname(path), (_, name) => {
-    if (name === null || name === basename(path)) onChange()
+/**
+ * A file's folder is watched: editors replace files, and a watch on the old one would see nothing. Where there
+ * is no such folder nothing is watched; read() has complained about it.
+ */
+function watchPath(path: string, onChange: () => void): readonly FSWatcher[] {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  const folder = isFolder ? path : dirname(path)
+  if (!existsSync(folder)) return []
+  const watcher = watch(folder, (_, name) => {
+    if (isFolder || name === null || name === basename(path)) onChange()
   })
+  return [watcher]
 }
 
 function causeOf(error: unknown): string {

@@ -8,29 +8,31 @@ import { parse, stringify } from 'yaml'
 import { type CompileResult, compile } from '../../../../src/operator/compile/compile.ts'
 import { loadYaml } from '../../../../src/operator/compile/load-yaml.ts'
 import { formatProblem } from '../../../../src/operator/compile/problem.ts'
+import { goldenFolder, readGolden } from '../golden-input.ts'
 
-const folder = join(import.meta.dirname, '../../../golden/compile')
-const inputs = globSync('*.in.yaml', { cwd: folder }).sort()
+const inputs = globSync('*.in.yaml', { cwd: goldenFolder }).sort()
 
 function compileFile(file: string, previous: CompileResult | undefined): CompileResult {
-  const loaded = loadYaml(readFileSync(join(folder, file), 'utf8'), file)
+  const loaded = loadYaml(readGolden(file), file)
   assert.deepEqual(loaded.errors, [])
   const placeOf = (object: unknown) => loaded.places.get(object)
   return compile(loaded.objects, { placeOf, ...(previous === undefined ? {} : { previous }) })
 }
 
 test('there are golden pairs', () => {
-  assert.ok(inputs.length >= 8, `found ${inputs.length} in ${folder}`)
+  assert.ok(inputs.length >= 8, `found ${inputs.length} in ${goldenFolder}`)
 })
 
 for (const input of inputs) {
   const name = input.slice(0, -'.in.yaml'.length)
   test(`compiles ${name}`, () => {
     const before = `${name}.before.yaml`
-    const previous = existsSync(join(folder, before)) ? compileFile(before, undefined) : undefined
+    const previous = existsSync(join(goldenFolder, before))
+      ? compileFile(before, undefined)
+      : undefined
     const { resources, problems } = compileFile(input, previous)
     const actual = { problems: problems.map(formatProblem), resources }
-    const output = join(folder, `${name}.out.yaml`)
+    const output = join(goldenFolder, `${name}.out.yaml`)
     if (process.env['UPDATE_GOLDEN'] === '1') {
       writeFileSync(output, stringify(actual, { aliasDuplicateObjects: false, lineWidth: 0 }))
     }

@@ -13,7 +13,9 @@ const program = new Command('bench')
 
 program
   .command('l4')
-  .description('TCP between two pods: direct, Sluice off, auto and full, HAProxy and nginx in its place')
+  .description(
+    'TCP between two pods: direct, Sluice off, auto and full, HAProxy and nginx in its place',
+  )
   .option('-o, --output <format>', 'text or json', 'text')
   .option('--rounds <n>', 'rounds; every peer runs once in each', positive, 9)
   .option('--seconds <s>', 'length of one timed measurement', positive, 1)

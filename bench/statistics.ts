@@ -17,8 +17,8 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /**
- * Median of the ratios round by round: both were measured within seconds of each other, so a machine whose
- * speed drifts moves both.
+ * Median of the ratios round by round: both were measured within seconds of each other, so a
+ * machine whose speed drifts moves both.
  */
 export function pairedRatio(above: readonly number[], below: readonly number[]): number {
   const ratios = above.flatMap((value, round) => {

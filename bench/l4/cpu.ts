@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * CPU microseconds that every process below the given cgroup2 directories has used so far (user, system and
- * the softirqs that ran in their context), plus those of the kernel's softirq threads.
+ * CPU microseconds that every process below the given cgroup2 directories has used so far (user,
+ * system and the softirqs that ran in their context), plus those of the kernel's softirq threads.
  */
 export function cpuUsedUs(cgroups: readonly string[]): number {
   let totalUs = softirqThreadsUs()
@@ -15,7 +15,9 @@ export function cpuUsedUs(cgroups: readonly string[]): number {
   return totalUs
 }
 
-/** Nanoseconds on CPU are the first field of schedstat (Documentation/scheduler/sched-stats.rst). */
+/**
+ * Nanoseconds on CPU are the first field of schedstat (Documentation/scheduler/sched-stats.rst).
+ */
 function softirqThreadsUs(): number {
   let ns = 0
   for (const pid of softirqPids()) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Load for the l4 benchmark, both ends in one program. Every socket and listener is non-blocking and served
- * by epoll, as in nginx, Go or Node, so that acceleration `auto` applies to it.
+/* Load for the l4 benchmark, both ends in one program. Every socket and listener is non-blocking
+ * and served by epoll, as in nginx, Go or Node, so that acceleration `auto` applies to it.
  *
- *   load serve PORT                                   echo on PORT, sink on PORT+1, one-shot on PORT+2
- *   load pingpong ADDRESS PORT BYTES SECONDS          prints {"ops","p50Us","p99Us","p999Us"}
- *   load stream ADDRESS PORT WRITE_BYTES TOTAL_BYTES  prints {"bytes","seconds"}
- *   load connect ADDRESS PORT CONCURRENCY SECONDS     prints {"ops","failed","seconds"}
- *   load hold ADDRESS PORT COUNT                      opens COUNT, prints {"open","failed"}, ends with stdin
+ *   load serve PORT                                   echo on PORT, sink on PORT+1, one-shot on
+ *   PORT+2 load pingpong ADDRESS PORT BYTES SECONDS          prints
+ *   {"ops","p50Us","p99Us","p999Us"} load stream ADDRESS PORT WRITE_BYTES TOTAL_BYTES  prints
+ *   {"bytes","seconds"} load connect ADDRESS PORT CONCURRENCY SECONDS     prints
+ *   {"ops","failed","seconds"} load hold ADDRESS PORT COUNT                      opens COUNT,
+ *   prints {"open","failed"}, ends with stdin
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -7,13 +7,14 @@ export interface Forward {
 }
 
 /**
- * One thread, no logging, buffers and time-outs that never matter here: as lean as its users run it. Both
- * run inside the pod's network namespace where Sluice's sockets are too, so the legs are the same ones.
+ * One thread, no logging, buffers and time-outs that never matter here: as lean as its users run
+ * it. Both run inside the pod's network namespace where Sluice's sockets are too, so the legs are
+ * the same ones.
  */
 export function haproxyConfig(forwards: readonly Forward[]): string {
   const head = `global
   nbthread 1
-  maxconn 18000
+  maxconn 9000
 defaults
   mode tcp
   timeout connect 5s

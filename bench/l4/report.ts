@@ -92,7 +92,11 @@ export function ratiosOf(cases: readonly Case[]): Record<string, number> {
   return ratios
 }
 
-export function asJson(rounds: number, cases: readonly Case[], idle: readonly IdleMemory[]): string {
+export function asJson(
+  rounds: number,
+  cases: readonly Case[],
+  idle: readonly IdleMemory[],
+): string {
   return JSON.stringify({
     bench: 'l4',
     rounds,
@@ -107,7 +111,9 @@ export function asJson(rounds: number, cases: readonly Case[], idle: readonly Id
 }
 
 export function asText(cases: readonly Case[], idle: readonly IdleMemory[]): string {
-  const lines = ['case                       peer      p50 us  p99 us  p99.9   Gbit/s  conn/s   cpu us/op']
+  const lines = [
+    'case                       peer      p50 us  p99 us  p99.9   Gbit/s  conn/s   cpu us/op',
+  ]
   for (const c of cases) {
     const f = figuresOf(c)
     const cell = (value: number | undefined, width: number): string =>
@@ -126,6 +132,7 @@ export function asText(cases: readonly Case[], idle: readonly IdleMemory[]): str
   for (const { peer, connections, userBytesPerConnection } of idle) {
     lines.push(`idle: ${peer}, ${connections} connections: ${userBytesPerConnection} bytes each`)
   }
-  for (const [name, value] of Object.entries(ratiosOf(cases))) lines.push(`ratio ${name} = ${value}`)
+  for (const [name, value] of Object.entries(ratiosOf(cases)))
+    lines.push(`ratio ${name} = ${value}`)
   return lines.join('\n')
 }

@@ -1,0 +1,60 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+
+const PROGRAMS = join(import.meta.dirname, '../programs')
+const OUTPUT = join(import.meta.dirname, '../../../build/test')
+
+/** Compiles a C program of test/lab/programs, once while its source stays the same. */
+export function compileC(source: string): string {
+  return compiled(source, (from, to) => [
+    'gcc',
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-pthread',
+    '-o',
+    to,
+    from,
+  ])
+}
+
+/** The same for Go; the program has no dependencies outside Go's own library. */
+export function compileGo(source: string): string {
+  return compiled(source, (from, to) => ['go', 'build', '-o', to, from])
+}
+
+/** Gives the folder with the class files. */
+export function compileJava(source: string): string {
+  const folder = join(OUTPUT, basename(source, '.java'))
+  const marker = join(folder, `${basename(source, '.java')}.class`)
+  const from = join(PROGRAMS, source)
+  if (!isNewer(marker, from)) run(['javac', '-d', folder, from])
+  return folder
+}
+
+/** A program that needs no compiler. */
+export function script(source: string): string {
+  return join(PROGRAMS, source)
+}
+
+function compiled(source: string, argvOf: (from: string, to: string) => string[]): string {
+  mkdirSync(OUTPUT, { recursive: true })
+  const from = join(PROGRAMS, source)
+  const to = join(OUTPUT, basename(source).replace('.', '-'))
+  if (!isNewer(to, from)) run(argvOf(from, to))
+  return to
+}
+
+function isNewer(made: string, source: string): boolean {
+  return existsSync(made) && statSync(made).mtimeMs > statSync(source).mtimeMs
+}
+
+function run(argv: readonly string[]): void {
+  const [command = '', ...args] = argv
+  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
+  if (status !== 0) {
+    throw new Error(`${argv.join(' ')}: ${error?.message ?? stderr}; \`scripts/setup\` installs it`)
+  }
+}

@@ -12,18 +12,29 @@ flags=(-std=c++20 -g -O1 -fno-omit-frame-pointer -fno-exceptions -fno-rtti -fno-
 # All of native/ that knows nothing of Node, but for programs' main files.
 sources=()
 while IFS= read -r source; do sources+=("$source"); done < <(
-  grep -LE '#include (<napi.h>|<uv.h>|"base/args.h"|"base/poll_watch.h")|^int main\(' native/*/*.cc |
+  grep -LE '#include (<napi.h>|<uv.h>|"(base/args|base/poll_watch|reactor/uv_driver).h")|^int main\(' native/*/*.cc |
     grep -vE '^native/enter/|^native/test/.*_test\.cc$')
 
-# An object is made again when its source or any header is newer.
+# One run at a time: two would write the same objects.
+mkdir -p build/native-test
+exec 9> build/native-test/.lock
+flock 9
+
+# An object is made again when anything that it was made of is newer.
+stale() {
+  local object="$1" part
+  [ -f "$object" ] && [ -f "$object.d" ] || return 0
+  for part in $(sed -e 's/^[^:]*://' -e 's/\\$//' "$object.d"); do
+    [ "$part" -nt "$object" ] && return 0
+  done
+  return 1
+}
+
 compile() {
   local sanitizer="$1" source="$2" object="$3"
-  if [ -f "$object" ] && [ "$object" -nt "$source" ] &&
-    [ -z "$(find native bpf -name '*.h' -newer "$object" -print -quit)" ]; then
-    return
-  fi
+  stale "$object" || return 0
   mkdir -p "$(dirname "$object")"
-  g++ "${flags[@]}" "-fsanitize=$sanitizer" -c "$source" -o "$object"
+  g++ "${flags[@]}" "-fsanitize=$sanitizer" -MMD -MF "$object.d" -c "$source" -o "$object"
 }
 
 for sanitizer in address,undefined thread; do

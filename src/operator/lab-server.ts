@@ -7,9 +7,9 @@ import { type CompileResult, compile } from './compile/compile.ts'
 import { formatProblem } from './compile/problem.ts'
 import { decodeCommand, isCommand, type LabCommand } from './lab/commands.ts'
 import { createObjectSet, type ObjectReference, type ObjectSet } from './lab/object-set.ts'
-import { createYamlFiles } from './lab/yaml-files.ts'
+import { createYamlFiles, type YamlFiles } from './lab/yaml-files.ts'
 import { createLineStream, type LineStream } from './publish/line-stream.ts'
-import { createPublisher, type PublisherStatus } from './publish/publisher.ts'
+import { createPublisher, type Publisher, type PublisherStatus } from './publish/publisher.ts'
 
 export interface LabServerOptions {
   /** Of the Unix socket; a socket that an earlier server left is replaced. */
@@ -25,15 +25,13 @@ export interface LabServerOptions {
 /** The operator of a lab: compiles objects and serves them to nodes over a Unix socket. */
 export interface LabServer extends AsyncDisposable {
   readonly path: string
-  /** Each compiles and publishes before it returns, and gives what is wrong with the objects now. */
-  replace(objects: readonly unknown[]): readonly string[]
-  apply(objects: readonly unknown[]): readonly string[]
-  remove(references: readonly ObjectReference[]): readonly string[]
+  /** Changes that are made in one turn of the event loop are compiled and published once, after it. */
+  replace(objects: readonly unknown[]): void
+  apply(objects: readonly unknown[]): void
+  remove(references: readonly ObjectReference[]): void
   /** Null takes an annotation away. @throws Error when there is no such object */
-  annotate(
-    reference: ObjectReference,
-    annotations: Readonly<Record<string, string | null>>,
-  ): readonly string[]
+  annotate(reference: ObjectReference, annotations: Readonly<Record<string, string | null>>): void
+  /** What is wrong with the objects, as they are now. */
   readonly problems: readonly string[]
   readonly compiled: CompileResult
   status(): PublisherStatus
@@ -48,40 +46,29 @@ const maxLineBytes = 16 * 1_048_576
  * @throws Error when it cannot listen there
  */
 export async function startLabServer(options: LabServerOptions): Promise<LabServer> {
-  const { path, mesh, onProblems = () => {} } = options
+  const { path } = options
   const publisher = createPublisher(`lab-${process.pid}`)
   const set = createObjectSet()
   const files = createYamlFiles(options.files ?? [])
-  let compiled: CompileResult | undefined
-  let problems: readonly string[] = []
-
-  function publish(): readonly string[] {
-    const fileErrors = files.read()
-    compiled = compile([...files.objects(), ...set.list()], {
-      placeOf: (object) => files.placeOf(object),
-      ...(mesh === undefined ? {} : { mesh }),
-      ...(compiled === undefined ? {} : { previous: compiled }),
-    })
-    publisher.replace(compiled.resources)
-    const now = [...fileErrors, ...compiled.problems.map(formatProblem)]
-    if (now.join('\n') !== problems.join('\n')) onProblems(now)
-    problems = now
-    return problems
-  }
-
+  const output = createOutput(publisher, set, files, options)
   set.apply(options.objects ?? [])
-  publish()
+  output.now()
   const server = createServer()
-  const change = changes(set, publish)
+  const change = changes(set, output.soon)
   const sockets = serveConnections(server, {
     openStream: (send) => createLineStream(publisher, send),
-    run: (command) => run(command, change, () => publisher.status()),
+    run(command) {
+      run(command, change)
+      const { problems } = output.now()
+      return command.command === 'status' ? { status: publisher.status() } : { problems }
+    },
   })
   await listen(server, path)
-  const stopWatching = files.watch(publish)
+  const stopWatching = files.watch(output.soon)
 
   const close = async () => {
     stopWatching()
+    output.close()
     for (const socket of sockets) socket.destroy()
     await new Promise<void>((resolve) => {
       server.close(() => resolve())
@@ -91,52 +78,104 @@ export async function startLabServer(options: LabServerOptions): Promise<LabServ
     path,
     ...change,
     get problems() {
-      return problems
+      return output.now().problems
     },
     get compiled() {
-      return compiled ?? compile([])
+      return output.now().compiled
     },
-    status: () => publisher.status(),
+    status() {
+      output.now()
+      return publisher.status()
+    },
     close,
     [Symbol.asyncDispose]: close,
   }
 }
 
+interface Output {
+  /** Compiles and publishes what is not yet. */
+  now(): { readonly compiled: CompileResult; readonly problems: readonly string[] }
+  readonly soon: () => void
+  close(): void
+}
+
+function createOutput(
+  publisher: Publisher,
+  set: ObjectSet,
+  files: YamlFiles,
+  { mesh, onProblems = () => {} }: LabServerOptions,
+): Output {
+  let scheduled: NodeJS.Immediate | undefined
+  let compiled: CompileResult | undefined
+  let problems: readonly string[] = []
+
+  function publish(): CompileResult {
+    clearImmediate(scheduled)
+    scheduled = undefined
+    const fileErrors = files.read()
+    const result = compile([...files.objects(), ...set.list()], {
+      placeOf: (object) => files.placeOf(object),
+      ...(mesh === undefined ? {} : { mesh }),
+      ...(compiled === undefined ? {} : { previous: compiled }),
+    })
+    compiled = result
+    publisher.replace(result.resources)
+    const before = problems.join('\n')
+    problems = [...fileErrors, ...result.problems.map(formatProblem)]
+    if (problems.join('\n') !== before) onProblems(problems)
+    return result
+  }
+
+  return {
+    now() {
+      const current = compiled === undefined || scheduled !== undefined ? publish() : compiled
+      return { compiled: current, problems }
+    },
+    soon() {
+      scheduled ??= setImmediate(publish)
+    },
+    close: () => clearImmediate(scheduled),
+  }
+}
+
 type Changes = Pick<LabServer, 'replace' | 'apply' | 'remove' | 'annotate'>
 
-function changes(set: ObjectSet, publish: () => readonly string[]): Changes {
+function changes(set: ObjectSet, soon: () => void): Changes {
   return {
     replace(objects) {
       set.replace(objects)
-      return publish()
+      soon()
     },
     apply(objects) {
       set.apply(objects)
-      return publish()
+      soon()
     },
     remove(references) {
       set.remove(references)
-      return publish()
+      soon()
     },
     annotate(reference, annotations) {
       set.annotate(reference, annotations)
-      return publish()
+      soon()
     },
   }
 }
 
-function run(command: LabCommand, change: Changes, status: () => PublisherStatus): object {
+function run(command: LabCommand, change: Changes): void {
   switch (command.command) {
     case 'apply':
-      return { problems: change.apply(command.objects) }
+      change.apply(command.objects)
+      break
     case 'replace':
-      return { problems: change.replace(command.objects) }
+      change.replace(command.objects)
+      break
     case 'delete':
-      return { problems: change.remove(command.references) }
+      change.remove(command.references)
+      break
     case 'annotate':
-      return { problems: change.annotate(command.reference, command.annotations) }
+      change.annotate(command.reference, command.annotations)
+      break
     default:
-      return { status: status() }
   }
 }
 

@@ -1,4 +1,5 @@
 import { compareNames } from '../../model/diff.ts'
+import { sameData } from '../../model/equal.ts'
 import type { Locality, MeshSettings, PodEnrolment, Workload } from '../../model/resources.ts'
 import { accelerationWish, failureModeWish } from './annotations.ts'
 import { chooseEnrolment, hasEnded } from './enrolment.ts'
@@ -30,11 +31,39 @@ export function compilePods(
   const enrolments: PodEnrolment[] = []
   for (const pod of scheduled) {
     const ips = pod.hostNetwork ? pod.ips : pod.ips.filter((ip) => owners.get(ip) === pod)
-    const workload = hasEnded(pod) ? undefined : compileWorkload(pod, ips, around)
+    const { workload, enrolment } = compilePod(pod, ips, around)
     if (workload !== undefined) workloads.set(`${pod.namespace}/${pod.name}`, workload)
-    enrolments.push(compileEnrolment(pod, ips, around, workload?.uid ?? ''))
+    enrolments.push(enrolment)
   }
   return { workloads, enrolments }
+}
+
+interface CompiledPod {
+  readonly workload: Workload | undefined
+  readonly enrolment: PodEnrolment
+}
+
+interface PodMemo extends CompiledPod {
+  readonly ips: readonly string[]
+  readonly mesh: MeshSettings
+  readonly namespace: NamespaceFacts | undefined
+  readonly node: NodeFacts | undefined
+}
+
+/** Most pods are as they were in the compilation before. Facts never change, so they may be keys. */
+const memos = new WeakMap<PodFacts, PodMemo>()
+
+function compilePod(pod: PodFacts, ips: readonly string[], around: PodSurroundings): CompiledPod {
+  const { mesh } = around
+  const namespace = around.namespaces.get(pod.namespace)
+  const node = around.nodes.get(pod.node)
+  const memo = memos.get(pod)
+  const same = memo?.mesh === mesh && memo.namespace === namespace && memo.node === node
+  if (same && sameData(memo.ips, ips)) return memo
+  const workload = hasEnded(pod) ? undefined : compileWorkload(pod, ips, around)
+  const enrolment = compileEnrolment(pod, ips, around, workload?.uid ?? '')
+  memos.set(pod, { ips, mesh, namespace, node, workload, enrolment })
+  return { workload, enrolment }
 }
 
 /**

@@ -70,10 +70,9 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
     { mesh, clusterDomain, nodes, workloads: pods.workloads },
     report,
   )
-  const workloads = [...pods.workloads.values()].map((workload): Workload => {
-    const keys = servicesOf.get(workload.uid)
-    return keys === undefined ? workload : { ...workload, services: keys }
-  })
+  const workloads = [...pods.workloads.values()].map((workload) =>
+    withServices(workload, servicesOf.get(workload.uid)),
+  )
   const resources = unique([mesh, ...services, ...workloads, ...pods.enrolments], report)
   return {
     resources: keepIdentity(resources, previous?.resources ?? []),
@@ -81,6 +80,17 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
     inForce,
     clean: admitted.clean,
   }
+}
+
+const memos = new WeakMap<Workload, Workload>()
+
+function withServices(workload: Workload, services: readonly string[] | undefined): Workload {
+  if (services === undefined) return workload
+  const memo = memos.get(workload)
+  if (memo !== undefined && sameData(memo.services, services)) return memo
+  const result = { ...workload, services }
+  memos.set(workload, result)
+  return result
 }
 
 /** Sorted, so that the order of the input decides nothing. */

@@ -21,13 +21,18 @@
 #include "counters.h"
 
 #define SLUICE_LAYOUT 1
+/* Stands in the sk_lookup program for the cookie of the netns that it is attached to, which no helper
+ * tells it: user space loads a copy for each pod, with the pod's own in its place. */
+#define SLUICE_OWN_NETNS 0x736c756963650001
+
 #define SLUICE_GENERATIONS 4 /* proxy generations that may live side by side */
 
 /* Destination ports the connect hook spreads over. Below every sane ip_local_port_range, so that a
  * source port can never equal it: such a socket would connect to itself (RFC 9293, simultaneous
- * open). */
-#define SLUICE_SPREAD_FIRST 1
-#define SLUICE_SPREAD_COUNT 1023
+ * open). Where no server of note listens, because what the proxy accepts holds these ports of the
+ * pod. So few are enough: each multiplies a pod's 28,000 source ports. */
+#define SLUICE_SPREAD_FIRST 265
+#define SLUICE_SPREAD_COUNT 124
 
 struct sluice_addr {
 	__u32 word[4];

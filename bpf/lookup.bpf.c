@@ -7,6 +7,18 @@
 
 #define IPPROTO_TCP 6
 
+#define ASM_TEXT_OF(value) #value
+#define ASM_TEXT(value) ASM_TEXT_OF(value)
+
+/* Root in a pod may give itself another pod's address, and its SYNs would be handed to that pod's
+ * listener, past every NetworkPolicy: a listener of another netns can be assigned. */
+static __always_inline __u64 own_netns(void)
+{
+	__u64 cookie;
+	asm volatile("%0 = " ASM_TEXT(SLUICE_OWN_NETNS) " ll" : "=r"(cookie));
+	return cookie;
+}
+
 static __always_inline void read_flow(const struct bpf_sk_lookup *ctx, struct sluice_flow *flow)
 {
 	if (ctx->family == AF_INET) {
@@ -58,11 +70,12 @@ int lookup(struct bpf_sk_lookup *ctx)
 		return count(SLUICE_COUNT_LOOKUP_NOT_TCP, SK_PASS);
 	read_flow(ctx, &flow);
 	/* Whatever else holds now, this one was rewritten and can go nowhere else. */
-	if (bpf_map_lookup_elem(&origins, &flow))
+	struct sluice_origin *origin = bpf_map_lookup_elem(&origins, &flow);
+	if (origin && origin->netns_cookie == own_netns())
 		return steer(ctx, &flow.local, SLUICE_OUTBOUND, SLUICE_COUNT_LOOKUP_OUTBOUND,
 			     SK_DROP);
 	struct sluice_pod *pod = bpf_map_lookup_elem(&pods_by_addr, &flow.local);
-	if (!pod || !(pod->flags & SLUICE_POD_ENROLLED))
+	if (!pod || !(pod->flags & SLUICE_POD_ENROLLED) || pod->netns_cookie != own_netns())
 		return count(SLUICE_COUNT_LOOKUP_NOT_POD, SK_PASS);
 	struct sluice_bypass *bypass = bpf_map_lookup_elem(&bypasses, &flow);
 	if (bypass)

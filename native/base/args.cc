@@ -34,6 +34,15 @@ bool Args::Bool(size_t index) {
   return info_[index].As<Napi::Boolean>().Value();
 }
 
+uint64_t Args::Uint64(size_t index) {
+  bool lossless = false;
+  uint64_t value = 0;
+  if (info_[index].IsBigInt()) value = info_[index].As<Napi::BigInt>().Uint64Value(&lossless);
+  if (lossless) return value;
+  Reject(index, "a bigint of 64 bits");
+  return 0;
+}
+
 std::string Args::String(size_t index) {
   if (!info_[index].IsString()) {
     Reject(index, "a string");

@@ -25,6 +25,7 @@ class Args {
   int Int(size_t index);
   int Fd(size_t index);
   bool Bool(size_t index);
+  uint64_t Uint64(size_t index);  // a bigint
   std::string String(size_t index);
   Bytes Uint8Array(size_t index);
   Napi::Function Function(size_t index);

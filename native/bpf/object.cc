@@ -75,6 +75,26 @@ BpfLoadFailure Describe(const std::string& path, int error, const LoadLog& log) 
   return failure;
 }
 
+// A 64-bit constant is loaded by one instruction of two slots, which hold its two halves.
+int ExchangeConstant(std::vector<bpf_insn>* code, uint64_t from, uint64_t to) {
+  int exchanged = 0;
+  for (size_t i = 0; i + 1 < code->size(); i++) {
+    bpf_insn& low = (*code)[i];
+    bpf_insn& high = (*code)[i + 1];
+    if (low.code != (BPF_LD | BPF_IMM | BPF_DW)) continue;
+    const bool is_number = low.src_reg == 0;  // else the descriptor of a map
+    const uint64_t constant =
+        static_cast<uint32_t>(low.imm) | uint64_t{static_cast<uint32_t>(high.imm)} << 32;
+    if (is_number && constant == from) {
+      low.imm = static_cast<int32_t>(to);
+      high.imm = static_cast<int32_t>(to >> 32);
+      exchanged++;
+    }
+    i++;
+  }
+  return exchanged;
+}
+
 }  // namespace
 
 void BpfObject::Close::operator()(bpf_object* object) const { bpf_object__close(object); }
@@ -120,6 +140,34 @@ std::unique_ptr<BpfObject> BpfObject::Load(const BpfLoadRequest& request, BpfLoa
     return nullptr;
   }
   return std::unique_ptr<BpfObject>(new BpfObject(std::move(handle)));
+}
+
+int BpfObject::CopyProgram(const std::string& name, uint64_t placeholder, uint64_t value,
+                           BpfLoadFailure* failure) const {
+  const bpf_program* program = bpf_object__find_program_by_name(handle_.get(), name.c_str());
+  if (program == nullptr) {
+    Fail(failure, ENOENT, "cannot copy BPF program '" + name + "'");
+    return -1;
+  }
+  const bpf_insn* first = bpf_program__insns(program);
+  std::vector<bpf_insn> code(first, first + bpf_program__insn_cnt(program));
+  if (ExchangeConstant(&code, placeholder, value) == 0) {
+    Fail(failure, EINVAL, "cannot copy BPF program '" + name + "': it lacks the constant");
+    return -1;
+  }
+  char log[4096] = {};
+  bpf_prog_load_opts options = {};
+  options.sz = sizeof(options);
+  options.expected_attach_type = bpf_program__expected_attach_type(program);
+  options.log_buf = log;
+  options.log_size = sizeof(log);
+  const int fd = bpf_prog_load(bpf_program__type(program), name.c_str(), "Dual BSD/GPL",
+                               code.data(), code.size(), &options);
+  if (fd < 0) {
+    Fail(failure, errno, "cannot load a copy of BPF program '" + name + "'");
+    failure->log = log;
+  }
+  return fd;
 }
 
 std::map<std::string, int> BpfObject::Maps() const {

@@ -1,6 +1,7 @@
 // One loaded object file: its programs and maps as descriptors, without any of Node's types.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,11 @@ class BpfObject {
  public:
   // Nullptr and *failure filled: then nothing of it stays in the kernel.
   static std::unique_ptr<BpfObject> Load(const BpfLoadRequest& request, BpfLoadFailure* failure);
+
+  // Loads one of its programs once more, with the 64-bit constant `placeholder` in it exchanged for
+  // `value`: a descriptor that is the caller's, or -1 and *failure filled.
+  int CopyProgram(const std::string& name, uint64_t placeholder, uint64_t value,
+                  BpfLoadFailure* failure) const;
 
   std::map<std::string, int> Maps() const;
   std::map<std::string, int> Programs() const;

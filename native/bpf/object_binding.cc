@@ -69,6 +69,23 @@ Napi::Value ThrowLoadFailure(Napi::Env env, const BpfLoadFailure& failure) {
   return env.Undefined();
 }
 
+Napi::Value CopyProgram(const Napi::CallbackInfo& info, const BpfObject* object) {
+  Args args(info, "copyProgram");
+  const std::string name = args.String(0);
+  const uint64_t placeholder = args.Uint64(1);
+  const uint64_t value = args.Uint64(2);
+  if (!args.ok()) return info.Env().Undefined();
+  BpfLoadFailure failure;
+  if (object == nullptr) {
+    failure.error = EBADF;
+    failure.message = "cannot copy BPF program '" + name + "' of an object that is closed";
+    return ThrowLoadFailure(info.Env(), failure);
+  }
+  const int fd = object->CopyProgram(name, placeholder, value, &failure);
+  if (fd < 0) return ThrowLoadFailure(info.Env(), failure);
+  return Napi::Number::New(info.Env(), fd);
+}
+
 Napi::Value Load(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Args args(info, "bpfLoad");
@@ -88,6 +105,10 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
   object.Set("maps", Descriptors(env, loaded->Maps()));
   object.Set("programs", Descriptors(env, loaded->Programs()));
   auto owned = EnvOwned<BpfObject>::New(env, std::move(loaded));
+  object.Set("copyProgram",
+             Napi::Function::New(env, [owned](const Napi::CallbackInfo& call) {
+               return CopyProgram(call, owned->get());
+             }));
   object.Set("close",
              Napi::Function::New(env, [owned](const Napi::CallbackInfo&) { owned->Release(); }));
   return object;

@@ -96,6 +96,12 @@ int ListenHere(int family, int backlog, std::string* step) {
       family == AF_INET ? "bind to 127.0.0.1 (is lo up?)" : "bind to ::1 (is lo up, and IPv6 on?)";
   const int bound = BindLoopback(fd.get(), family);
   if (bound != 0) return bound;
+  // What it accepts lies on the app's own ports, and takes this over: without it an app that sets
+  // SO_REUSEADDR, as servers do, could not bind while one of them is open. After bind, so that no
+  // other socket shares this port.
+  *step = "set SO_REUSEADDR";
+  const int on = 1;
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) return -errno;
   *step = "listen";
   return listen(fd.get(), backlog) == 0 ? fd.release() : -errno;
 }

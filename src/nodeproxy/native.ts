@@ -124,6 +124,11 @@ export interface BpfLoadError extends Error {
 export interface BpfObject {
   readonly maps: Readonly<Record<string, number>>
   readonly programs: Readonly<Record<string, number>>
+  /**
+   * Loads one of its programs once more, with the 64-bit constant `placeholder` in it exchanged
+   * for `value`: a descriptor that is the caller's. Throws a BpfLoadError.
+   */
+  copyProgram(name: string, placeholder: bigint, value: bigint): number
   close(): void
 }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { KernelEvent } from '../../src/nodeproxy/kernel/events.ts'
+import { spreadCount, spreadFirst } from '../../src/nodeproxy/kernel/abi.ts'
 import { createPod } from './support/pod.ts'
 import { pythonInPod, runInPod, setSysctl } from './support/program.ts'
 import { createRig } from './support/rig.ts'
@@ -17,6 +18,9 @@ import {
 const service = '10.96.0.10'
 const service6 = 'fd96::10'
 const IPPROTO_MPTCP = 262
+const SOL_SOCKET = 1
+const SO_REUSEADDR = 2
+const one = new Uint8Array(new Int32Array([1]).buffer)
 
 const families = [
   { name: 'IPv4', to: service, family: 4, own: '10.77.0.2', listener: 'outbound4' },
@@ -48,7 +52,8 @@ for (const protocol of [0, IPPROTO_MPTCP]) {
       const accepted = await sockets.accept(pod.listeners[listener])
       const seenByProxy = native.socketLocal(accepted)
       assert.equal(seenByProxy.address, own)
-      assert.ok(seenByProxy.port >= 1 && seenByProxy.port <= 1023, `port ${seenByProxy.port}`)
+      const offset = seenByProxy.port - spreadFirst
+      assert.ok(offset >= 0 && offset < spreadCount, `port ${seenByProxy.port}`)
       assert.equal(native.socketPeer(accepted).address, own)
 
       const told = rig.counted(() => native.socketPeer(app.fd))
@@ -142,12 +147,11 @@ test('a socket bound to a privileged source port never connects to itself', asyn
   const rig = createRig(t)
   const pod = await createPod(rig)
   const sockets = createSockets(rig)
-  const SO_REUSEADDR = new Uint8Array(new Int32Array([1]).buffer)
-  for (let round = 0; round < 4; round += 1) {
-    for (let port = 1; port < 1024; port += 1) {
+  for (let round = 0; round < 20; round += 1) {
+    for (let port = spreadFirst; port < spreadFirst + spreadCount; port += 1) {
       const app = sockets.connect(pod.netnsFd, service, 80, {
         before: (fd) => {
-          rig.native.socketSetOption(fd, 1, 2, SO_REUSEADDR)
+          rig.native.socketSetOption(fd, SOL_SOCKET, SO_REUSEADDR, one)
           assert.equal(rig.native.socketBind(fd, '0.0.0.0', port), 0)
         },
       })
@@ -259,4 +263,31 @@ test('each intercepted connect is reported when that is asked for', async (t) =>
       port: 443,
     },
   )
+})
+
+test('a server starts on any port, whatever the proxy holds there', async (t) => {
+  const rig = createRig(t)
+  const { native } = rig
+  const pod = await createPod(rig, { others: ['10.77.0.9'] })
+  const sockets = createSockets(rig)
+  const used = new Set<number>()
+  while (used.size < spreadCount) {
+    sockets.connect(pod.netnsFd, service, 80)
+    used.add(native.socketLocal(await sockets.accept(pod.listeners.outbound4)).port)
+  }
+  const bind = (fd: number): void => void native.socketBind(fd, '10.77.0.9', 0)
+  rig.asOutsider(() => sockets.connect(pod.netnsFd, pod.ipv4, 8080, { before: bind }))
+  await sockets.accept(pod.listeners.inbound4)
+  for (const port of [spreadFirst, spreadFirst + spreadCount - 1, 8080]) {
+    // Servers set SO_REUSEADDR, or could not be restarted without a mesh either.
+    const fd = sockets.open(pod.netnsFd, 4)
+    native.socketSetOption(fd, SOL_SOCKET, SO_REUSEADDR, one)
+    assert.equal(native.socketBind(fd, '0.0.0.0', port), 0, `port ${port}`)
+    assert.equal(native.socketListen(fd, 16), 0)
+  }
+  const popular = [22, 25, 53, 80, 110, 143, 389, 443, 465, 514, 554, 587, 631, 636, 873, 993]
+  for (const port of popular) {
+    const fd = sockets.open(pod.netnsFd, 4)
+    assert.equal(native.socketBind(fd, '0.0.0.0', port), 0, `port ${port} without SO_REUSEADDR`)
+  }
 })

@@ -279,3 +279,34 @@ assert a.recv(1) == b'x'
   )
   assert.equal(datagrams.rose.lookupNotTcp, 1)
 })
+
+test("a pod that gives itself another's address does not reach that one's listener", async (t) => {
+  const rig = createRig(t)
+  const victim = await createPod(rig)
+  const addresses = { ipv4: '10.77.0.66', ipv6: 'fd77::66', others: [victim.ipv4, victim.ipv6] }
+  const attacker = await createPod(rig, addresses)
+  const sockets = createSockets(rig)
+  for (const [from, to] of [
+    [attacker.ipv4, victim.ipv4],
+    [attacker.ipv6, victim.ipv6],
+  ] as const) {
+    // Its own sockets are intercepted; only a raw packet gets so far.
+    const { result, rose } = rig.counted(() => fromOutside(rig, sockets, attacker, from, to))
+    assert.equal(rose.lookupNotPod, 1)
+    assert.equal(failure(rig, result.fd), ECONNREFUSED)
+  }
+  // The victim's own connection, from the attacker's namespace: the tuple is published, but not there.
+  const app = sockets.connect(victim.netnsFd, '10.96.0.10', 80)
+  const p1 = await sockets.accept(victim.listeners.outbound4)
+  const { port: source } = rig.native.socketLocal(app.fd)
+  const { port } = rig.native.socketLocal(p1)
+  const before = (fd: number): void => {
+    assert.equal(rig.native.socketBind(fd, victim.ipv4, source), 0)
+  }
+  const stolen = rig.counted(() =>
+    rig.asOutsider(() => sockets.connect(attacker.netnsFd, victim.ipv4, port, { before })),
+  )
+  assert.equal(stolen.rose.lookupNotPod, 1)
+  assert.equal(failure(rig, stolen.result.fd), ECONNREFUSED)
+  assert.ok(sockets.nothingToAccept(victim.listeners.outbound4))
+})

@@ -4,9 +4,10 @@ import { layout } from './layout.ts'
 // compares every size, offset and number with the BTF of the compiled objects.
 
 export const layoutVersion = 1
+export const ownNetnsPlaceholder = 0x736c756963650001n
 export const generationCount = 4
-export const spreadFirst = 1
-export const spreadCount = 1023
+export const spreadFirst = 265
+export const spreadCount = 124
 
 export const podFlags = { enrolled: 1, failClosed: 2, accelAuto: 4, accelFull: 8 } as const
 export const directions = { outbound: 0, inbound: 1 } as const

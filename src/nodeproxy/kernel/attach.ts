@@ -6,16 +6,15 @@ import {
   type HookPins,
   type HookTarget,
   pinProgram,
-  removeLink,
   removeStaleLinks,
-  updateLink,
 } from './hooks.ts'
 import type { FeatureState } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
 import { type LoadedObjects, requireProgram } from './load.ts'
-import { type Hook, kubeletHook, lookupHook, podHooks, traceHooks, verdictHook } from './objects.ts'
+import { updateLookups } from './lookups.ts'
+import { type Hook, kubeletHook, podHooks, traceHooks, verdictHook } from './objects.ts'
 import { verdictProgram } from './objects.ts'
-import { pinnedNames, repin, unpin } from './pins.ts'
+import { repin, unpin } from './pins.ts'
 import type { Undo } from './undo.ts'
 
 export interface AttachContext {
@@ -33,7 +32,7 @@ export interface AttachContext {
 export function attachAll(context: AttachContext, undo: Undo): FeatureState[] {
   const { native, pins, loaded } = context
   const acceleration = attachVerdict(context, undo)
-  updateLookups(context, undo)
+  const pinLookups = updateLookups(native, pins, loaded, undo)
   const attached: { hook: Hook; target: HookTarget }[] = []
   for (const hook of podHooks) {
     const progFd = loaded.program(hook.program)
@@ -49,7 +48,7 @@ export function attachAll(context: AttachContext, undo: Undo): FeatureState[] {
   // Nothing fails any more: what follows only makes these programs the ones to go back to.
   removeStaleLinks(native, pins, attached, [...podHooks, kubeletHook])
   for (const { hook } of attached) pinLoaded(context, hook.program)
-  pinLoaded(context, lookupHook.program)
+  pinLookups()
   if (acceleration.on) pinLoaded(context, verdictProgram)
   return [
     { name: 'hooks', on: true, reason: '' },
@@ -96,21 +95,6 @@ function attachVerdict(context: AttachContext, undo: Undo): FeatureState {
   return state
 }
 
-/** The pods' own links, one per netns. Those whose netns is gone are only pins. */
-function updateLookups({ native, pins, loaded }: AttachContext, undo: Undo): void {
-  const progFd = requireProgram(loaded, lookupHook.program)
-  const oldProgram = join(pins.programs, lookupHook.program)
-  for (const name of pinnedNames(pins.links)) {
-    if (!name.startsWith(`${lookupHook.program}-`)) continue
-    const pin = join(pins.links, name)
-    try {
-      updateLink(native, pin, progFd, oldProgram, undo)
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'ENOLINK') throw error
-      removeLink(native, pin)
-    }
-  }
-}
 
 function attachKubelet(context: AttachContext, undo: Undo): FeatureState {
   const state = stateOf(context, 'probes', kubeletHook.object)

@@ -10,6 +10,8 @@ export interface LoadedObjects {
   readonly maps: MapFds
   /** Undefined when the object that holds the program was rejected. */
   program(name: string): number | undefined
+  /** A program once more with one constant exchanged; its descriptor is the caller's. */
+  copyProgram(name: string, placeholder: bigint, value: bigint): number
   /** Object name -> why it was rejected. */
   readonly rejected: Readonly<Record<string, string>>
   close(): void
@@ -49,15 +51,25 @@ export function loadObjects(native: Native, request: LoadRequest): LoadedObjects
         rejected[name] = reasonOf(error)
       }
     }
-    return { maps: allMaps(maps), rejected, close, program: (name) => findProgram(objects, name) }
+    return {
+      maps: allMaps(maps),
+      rejected,
+      close,
+      program: (name) => findObject(objects, name)?.programs[name],
+      copyProgram: (name, placeholder, value) => {
+        const object = findObject(objects, name)
+        if (object === undefined) throw new Error(`the BPF objects hold no program '${name}'`)
+        return object.copyProgram(name, placeholder, value)
+      },
+    }
   } catch (error) {
     close()
     throw error
   }
 }
 
-function findProgram(objects: readonly BpfObject[], name: string): number | undefined {
-  return objects.map((object) => object.programs[name]).find((fd) => fd !== undefined)
+function findObject(objects: readonly BpfObject[], program: string): BpfObject | undefined {
+  return objects.find((object) => object.programs[program] !== undefined)
 }
 
 /**

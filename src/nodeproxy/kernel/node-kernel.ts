@@ -8,7 +8,6 @@ import { decode, encode, u32Bytes, u64Bytes } from './layout.ts'
 import { type LoadedObjects, requireProgram } from './load.ts'
 import { readMapFill } from './map-fill.ts'
 import type { MapFds } from './maps.ts'
-import { lookupHook } from './objects.ts'
 import type { PinPaths } from './pins.ts'
 import { enrolPod, excludeNetns, isEnrolled, listPods, type PodContext, removePod } from './pods.ts'
 import { encodeSettings, type Settings } from './settings.ts'
@@ -67,9 +66,8 @@ function podMethods({ options, pins, loaded }: KernelParts) {
   const context: PodContext = {
     native: options.native,
     maps: loaded.maps,
-    linksDir: pins.links,
-    lookupProgFd: requireProgram(loaded, lookupHook.program),
-    forgetProgFd: requireProgram(loaded, 'forget_address'),
+    pins,
+    loaded,
   }
   return {
     enrolPod: (pod) => enrolPod(context, pod),

@@ -1,22 +1,16 @@
-import { join } from 'node:path'
-import type { Native } from '../native.ts'
 import { directions, forgetLayout, listenerKeyLayout, podFlags, podLayout } from './abi.ts'
 import { failed, must, mustBeGone } from './errors.ts'
-import { removeLink } from './hooks.ts'
 import type { PodEnrolment, RemovalReason } from './kernel.ts'
 import { addressBytes, decode, decodeAll, encode, u64Bytes, type Value } from './layout.ts'
 import type { MapFds } from './maps.ts'
-import { lookupHook } from './objects.ts'
+import { requireProgram } from './load.ts'
+import { attachLookup, detachLookup, type LookupContext } from './lookups.ts'
 import { createUndo, type Undo } from './undo.ts'
 
 type PodEntry = Value<typeof podLayout>
 
-export interface PodContext {
-  readonly native: Native
+export interface PodContext extends LookupContext {
   readonly maps: MapFds
-  readonly linksDir: string
-  readonly lookupProgFd: number
-  readonly forgetProgFd: number
 }
 
 /**
@@ -36,7 +30,7 @@ export function enrolPod(context: PodContext, pod: PodEnrolment): void {
     for (const address of addressesOf(wanted)) takeAddress(context, address, pod.netnsCookie)
     putListeners(context, pod, undo)
     for (const address of addressesOf(wanted)) putAddress(context, address, wanted, undo)
-    attachLookup(context, pod, undo)
+    attachLookup(context, pod.netnsCookie, pod.netnsFd, undo)
     putNetns(context, wanted)
   } catch (error) {
     undo.run()
@@ -65,7 +59,7 @@ export function removePod(context: PodContext, netnsCookie: bigint, reason: Remo
     const gone = context.native.bpfMapDelete(context.maps.pods_by_netns, u64Bytes(netnsCookie))
     mustBeGone('forget a netns', gone)
   }
-  removeLink(context.native, lookupPin(context, netnsCookie))
+  detachLookup(context, netnsCookie)
   for (const address of before === undefined ? [] : addressesOf(before)) {
     dropAddress(context, address, netnsCookie)
   }
@@ -80,14 +74,6 @@ export function listPods(context: PodContext): PodEntry[] {
 
 export function isEnrolled(pod: PodEntry): boolean {
   return (pod.flags & podFlags.enrolled) !== 0
-}
-
-export function lookupPinName(netnsCookie: bigint): string {
-  return `${lookupHook.program}-${netnsCookie}`
-}
-
-function lookupPin(context: PodContext, netnsCookie: bigint): string {
-  return join(context.linksDir, lookupPinName(netnsCookie))
 }
 
 function entryOf(pod: PodEnrolment): PodEntry {
@@ -155,7 +141,7 @@ function forget(context: PodContext, what: Partial<Value<typeof forgetLayout>>):
   const nothing = { removedOrigins: 0, removedBypasses: 0, removedSocks: 0, removedListeners: 0 }
   const whom = { addr: '', keepNetnsCookie: 0n, forgetNetnsCookie: 0n }
   const request = encode(forgetLayout, { ...nothing, ...whom, ...what })
-  context.native.bpfProgRun(context.forgetProgFd, request)
+  context.native.bpfProgRun(requireProgram(context.loaded, 'forget_address'), request)
 }
 
 function listenerKey(address: string, direction: keyof typeof directions): Uint8Array {
@@ -203,23 +189,6 @@ function dropAddress(context: PodContext, address: string, netnsCookie: bigint):
   for (const direction of ['inbound', 'outbound'] as const) {
     const removed = native.bpfMapDelete(maps.listeners, listenerKey(address, direction))
     mustBeGone(`forget the ${direction} listener of ${address}`, removed)
-  }
-}
-
-function attachLookup(context: PodContext, pod: PodEnrolment, undo: Undo): void {
-  const { native } = context
-  const pin = lookupPin(context, pod.netnsCookie)
-  const present = native.bpfGetPinned(pin)
-  if (present >= 0) {
-    native.closeFd(present)
-    return
-  }
-  const link = native.bpfLinkCreate(context.lookupProgFd, pod.netnsFd, lookupHook.attachType)
-  try {
-    native.bpfPin(link, pin)
-    undo.add(() => removeLink(native, pin))
-  } finally {
-    native.closeFd(link)
   }
 }
 

@@ -12,19 +12,23 @@ export interface PersistenceOptions {
   /** Undefined: nothing is kept. */
   readonly file: StateFile | undefined
   readonly clock: Clock
+  /** From a change to its write, and from one write to the next at least: writing takes the node's time. */
   readonly delayMs: number
+  readonly intervalMs: number
   readonly state: () => StoredState
   readonly onError: (error: Error) => void
 }
 
 export function createPersistence(options: PersistenceOptions): Persistence {
-  const { file, clock, delayMs, state, onError } = options
+  const { file, clock, delayMs, intervalMs, state, onError } = options
   if (file === undefined) return { changed: () => {}, close: async () => {} }
   let pending: (() => void) | undefined
+  let nextMs = clock.nowMs()
   let writing: Promise<void> = Promise.resolve()
 
   function write(): void {
     pending = undefined
+    nextMs = clock.nowMs() + intervalMs
     writing = writing
       .then(async () => options.file?.save(state()))
       .catch((error: unknown) => onError(error instanceof Error ? error : new Error(String(error))))
@@ -32,7 +36,7 @@ export function createPersistence(options: PersistenceOptions): Persistence {
 
   return {
     changed() {
-      pending ??= clock.after(delayMs, write)
+      pending ??= clock.after(Math.max(delayMs, nextMs - clock.nowMs()), write)
     },
     async close() {
       if (pending !== undefined) {

@@ -25,6 +25,7 @@ export interface StoreOptions {
 }
 
 const saveDelayMs = 1_000
+const saveIntervalMs = 5_000
 const sweepMs = 15_000
 
 /**
@@ -41,6 +42,7 @@ export function createStore(options: StoreOptions): ConfigStore {
     file: stateFile,
     clock,
     delayMs: saveDelayMs,
+    intervalMs: saveIntervalMs,
     state: () => storedOf(node, state, resolver),
     onError: (error) => onProblem(error.message),
   })

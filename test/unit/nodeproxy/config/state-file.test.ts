@@ -78,24 +78,31 @@ test('a restart with the source away serves at once what was known', async (t) =
 test('changes are written a little later, together, and to the end when it closes', async (t) => {
   const path = join(folder(t), 'state.json')
   let saves = 0
+  const saved = Promise.withResolvers<void>()
   const real = createStateFile(path)
   const counted: StateFile = {
     load: () => real.load(),
     save: async (state) => {
       saves += 1
       await real.save(state)
+      saved.resolve()
     },
   }
   const { store, source, clock } = start(counted)
   for (let n = 0; n < 5; n += 1) source.deliver({ upserts: [enrolment(`p${n}`)] })
   assert.equal(saves, 0)
   clock.advance(1_000)
+  await saved.promise
+  assert.equal(saves, 1)
   source.deliver({ upserts: [web] })
+  clock.advance(4_999)
+  source.deliver({ upserts: [pod('last')] })
+  assert.equal(saves, 1)
   await store.close()
   assert.equal(saves, 2)
   const again = createStateFile(path).load()
   assert.ok(again.ok)
-  assert.equal(again.value?.resources.length, 6)
+  assert.equal(again.value?.resources.length, 7)
   assert.equal(statSync(path).mode & 0o777, 0o600)
 })
 

@@ -1,3 +1,4 @@
+import { DoneReason } from '../io/protocol.ts'
 import { refuse } from '../policy/refusal.ts'
 import type { Connection } from './connection.ts'
 import { connect, decide, end, pickAndConnect, release } from './decide.ts'
@@ -163,10 +164,22 @@ function paired(context: FlowContext, connection: Connection, errno: number): vo
 
 function ended(context: FlowContext, connection: Connection, event: Ended): void {
   context.open.delete(event.conn)
+  learnFromEnd(context, connection, event)
   tellOpened(context, connection)
   context.observer.ended(connection, event)
   release(context, connection)
   if (connection.slots !== undefined) context.slots.giveBack(connection.slots)
+}
+
+/**
+ * The proxy of another node accepts before it knows whether the app does, and then resets: to this one that
+ * is a reset without an answer. It is too late to try another endpoint, but not for the next connection.
+ */
+function learnFromEnd(context: FlowContext, connection: Connection, event: Ended): void {
+  const { target, balancer, localPod } = connection
+  if (event.reason !== DoneReason.serverReset || event.sentBytes > 0) return
+  if (target === undefined || balancer === undefined || localPod !== undefined) return
+  context.balance.health.failed(target.key, context.nowMs())
 }
 
 function newConnection(event: Accepted, pod: PodView): Connection {

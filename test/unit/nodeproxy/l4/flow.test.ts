@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import test from 'node:test'
+import { DoneReason } from '../../../../src/nodeproxy/io/protocol.ts'
 import { LegFlags } from '../../../../src/nodeproxy/l4/leg.ts'
 import { refuse } from '../../../../src/nodeproxy/policy/refusal.ts'
 import { serviceView } from '../../../../src/nodeproxy/upstream/service-view.ts'
@@ -96,6 +97,20 @@ test('when no endpoint is left the refusal names those that were tried', () => {
   b.flow.connectFailed(1, ECONNREFUSED)
   b.end(1)
   assert.match(b.ended[0]?.refusal?.detail ?? '', /10\.9\.0\.1\/8080/u)
+})
+
+test('an endpoint of another node that resets without an answer is left out next time', () => {
+  for (const [sentBytes, ejected] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const b = bench([client])
+    withService(b)
+    b.accept({ asked: { address: vip, port: 80 } })
+    b.flow.connected(1)
+    b.end(1, { reason: DoneReason.serverReset, sentBytes })
+    assert.equal(b.balance.health.ejected(1), ejected)
+  }
 })
 
 test('a failure of this machine ejects nobody', () => {

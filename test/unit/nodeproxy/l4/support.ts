@@ -110,7 +110,7 @@ export interface Bench {
   readonly ended: Connection[]
   answer(ip: string): void
   accept(event: Partial<Accepted> & Pick<Accepted, 'asked'>): void
-  end(conn: number): void
+  end(conn: number, changes?: Partial<Ended>): void
 }
 
 const settings: FlowSettings = {
@@ -188,7 +188,7 @@ export function bench(
         peer: { address: pods[0]?.ipv4 ?? '', port: 40_000 },
         ...event,
       }),
-    end: (conn) => flow.ended(endedEvent(conn)),
+    end: (conn, changes) => flow.ended({ ...endedEvent(conn), ...changes }),
   }
 }
 

@@ -88,6 +88,15 @@ Napi::Value Accept(const Napi::CallbackInfo& info) {
   return Result(info, accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
+Napi::Value EndpointObject(Napi::Env env, const sockaddr_storage& name, const std::string& what) {
+  Endpoint endpoint;
+  if (!FromSockaddr(name, &endpoint)) return ThrowErrno(env, EAFNOSUPPORT, what);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("address", Napi::String::New(env, endpoint.address));
+  object.Set("port", Napi::Number::New(env, endpoint.port));
+  return object;
+}
+
 using NameCall = int (*)(int, sockaddr*, socklen_t*);
 
 Napi::Value NameBy(NameCall call, const char* function, const Napi::CallbackInfo& info) {
@@ -97,14 +106,26 @@ Napi::Value NameBy(NameCall call, const char* function, const Napi::CallbackInfo
   if (!args.ok()) return env.Undefined();
   sockaddr_storage name = {};
   socklen_t size = sizeof(name);
-  Endpoint endpoint;
   const std::string what = std::string(function) + " of descriptor " + std::to_string(fd);
   if (call(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) return ThrowErrno(env, errno, what);
-  if (!FromSockaddr(name, &endpoint)) return ThrowErrno(env, EAFNOSUPPORT, what);
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("address", Napi::String::New(env, endpoint.address));
-  object.Set("port", Napi::Number::New(env, endpoint.port));
-  return object;
+  return EndpointObject(env, name, what);
+}
+
+// What accept(2) itself says of the peer, which need not be what getpeername(2) says.
+Napi::Value AcceptFrom(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Args args(info, "socketAcceptFrom");
+  const int fd = args.Fd(0);
+  if (!args.ok()) return env.Undefined();
+  sockaddr_storage name = {};
+  socklen_t size = sizeof(name);
+  const std::string what = "socketAcceptFrom of descriptor " + std::to_string(fd);
+  const int accepted =
+      accept4(fd, reinterpret_cast<sockaddr*>(&name), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (accepted < 0) return ThrowErrno(env, errno, what);
+  const Napi::Value peer = EndpointObject(env, name, what);
+  if (peer.IsObject()) peer.As<Napi::Object>().Set("fd", Napi::Number::New(env, accepted));
+  return peer;
 }
 
 Napi::Value LocalName(const Napi::CallbackInfo& info) {
@@ -177,6 +198,7 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("socketListen", Napi::Function::New(env, Listen, "socketListen"));
   exports.Set("socketConnect", Napi::Function::New(env, Connect, "socketConnect"));
   exports.Set("socketAccept", Napi::Function::New(env, Accept, "socketAccept"));
+  exports.Set("socketAcceptFrom", Napi::Function::New(env, AcceptFrom, "socketAcceptFrom"));
   exports.Set("socketLocal", Napi::Function::New(env, LocalName, "socketLocal"));
   exports.Set("socketPeer", Napi::Function::New(env, PeerName, "socketPeer"));
   exports.Set("socketSend", Napi::Function::New(env, Send, "socketSend"));

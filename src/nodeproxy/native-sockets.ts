@@ -15,6 +15,8 @@ export interface NativeSockets {
   socketListen(fd: number, backlog: number): number
   socketConnect(fd: number, address: string, port: number): number
   socketAccept(fd: number): number
+  /** accept(2) with the peer that it names itself; throws with code 'EAGAIN' when there is none. */
+  socketAcceptFrom(fd: number): SocketEndpoint & { readonly fd: number }
   /** getsockname(2). */
   socketLocal(fd: number): SocketEndpoint
   /** getpeername(2). */

@@ -4,7 +4,7 @@ import test from 'node:test'
 import type { KernelEvent } from '../../src/nodeproxy/kernel/events.ts'
 import { spreadCount, spreadFirst } from '../../src/nodeproxy/kernel/abi.ts'
 import { createPod } from './support/pod.ts'
-import { pythonInPod, runInPod, setSysctl } from './support/program.ts'
+import { nodeInPod, runInPod, setSysctl } from './support/program.ts'
 import { createRig } from './support/rig.ts'
 import {
   createSockets,
@@ -103,30 +103,36 @@ test('UDP, Unix sockets and loopback are untouched', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig, { others: [service, service6] })
   const { result, rose } = rig.counted(() =>
-    pythonInPod(
+    nodeInPod(
       pod,
       `
-import socket
-out = []
-for family, to in ((socket.AF_INET, '${service}'), (socket.AF_INET6, '${service6}')):
-    s = socket.socket(family, socket.SOCK_DGRAM)
-    s.connect((to, 53))
-    out.append(s.getpeername()[:2])
-a, b = socket.socketpair()
-a.sendall(b'x')
-out.append(b.recv(1))
-for family, to in ((socket.AF_INET, '127.0.0.1'), (socket.AF_INET6, '::1')):
-    l = socket.socket(family)
-    l.bind((to, 0))
-    l.listen()
-    c = socket.create_connection(l.getsockname()[:2])
-    s, peer = l.accept()
-    out.append(c.getpeername()[:2] == l.getsockname()[:2] and peer == c.getsockname())
-print(out)
-`,
+const dgram = require('node:dgram')
+const net = require('node:net')
+const { once } = require('node:events')
+async function main() {
+  for (const [type, to] of [['udp4', '${service}'], ['udp6', '${service6}']]) {
+    const socket = dgram.createSocket(type)
+    socket.connect(53, to)
+    await once(socket, 'connect')
+    console.log(socket.remoteAddress().address, socket.remoteAddress().port)
+    socket.close()
+  }
+  for (const at of ['127.0.0.1', '::1', '\\0sluice-test-' + process.pid]) {
+    const server = net.createServer()
+    const where = at.startsWith('\\0') ? { path: at } : { host: at, port: 0 }
+    await once(server.listen(where), 'listening')
+    const client = net.connect({ ...where, port: server.address().port })
+    const [[peer]] = await Promise.all([once(server, 'connection'), once(client, 'connect')])
+    const same = client.remotePort === peer.localPort && client.localPort === peer.remotePort
+    console.log(same && client.remoteAddress === peer.localAddress)
+    client.destroy()
+    server.close()
+  }
+}
+main()`,
     ),
   )
-  assert.equal(result.trim(), `[('${service}', 53), ('${service6}', 53), b'x', True, True]`)
+  assert.equal(result, `${service} 53\n${service6} 53\ntrue\ntrue\ntrue\n`)
   assert.equal(rose.connectNotTcp, 2)
   assert.equal(rose.connectLoopback, 2)
   assert.equal(rose.connectRedirected, undefined)

@@ -1,18 +1,25 @@
 // What apps do to accelerated sockets that acceleration does not suit.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import test from 'node:test'
 import type { KernelEvent } from '../../src/nodeproxy/kernel/events.ts'
 import { inHash, openConnection } from './support/connection.ts'
 import { createPod } from './support/pod.ts'
-import { pythonInPod } from './support/program.ts'
-import { createRig } from './support/rig.ts'
+import { runInPod } from './support/program.ts'
+import { cgroupId, createRig, type Rig } from './support/rig.ts'
 import { createSockets, until } from './support/sockets.ts'
 
 const SOL_SOCKET = 1
 const SO_RCVBUF = 8
+const SO_LINGER = 13
 const SO_ZEROCOPY = 60
 const SOL_TCP = 6
+const TCP_CONGESTION = 13
 const TCP_ULP = 31
+const ECONNRESET = -104
 const ENOENT = -2
 const ENOPROTOOPT = -92
 
@@ -48,25 +55,36 @@ test('kTLS and zero-copy are refused on sockets in the sockhash, and on those al
 
 test('options that are none of our business are passed on whole', async (t) => {
   const rig = createRig(t)
+  const { native } = rig
   const pod = await createPod(rig)
-  const printed = pythonInPod(
-    pod,
-    `
-import socket, struct
-s = socket.socket()
-s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 7))
-s.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b'reno')
-big = b'x' * 5000
-try:
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, big)
-except OSError as error:
-    print(error)
-print(struct.unpack('ii', s.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)))
-print(s.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b'\\0'))
-`,
-  )
-  assert.equal(printed, "(1, 7)\nb'reno'\n")
+  const sockets = createSockets(rig)
+  const listener = sockets.listen(pod.netnsFd, '127.0.0.1', 9000)
+  const { fd } = sockets.connect(pod.netnsFd, '127.0.0.1', 9000)
+  const accepted = await sockets.accept(listener)
+  const long = new Uint8Array(5000) // longer than the page that the hook is shown
+  long.set(number(70_000))
+  assert.equal(native.socketSetOption(fd, SOL_SOCKET, SO_RCVBUF, long), 0)
+  assert.equal(native.socketSetOption(fd, SOL_TCP, TCP_CONGESTION, Buffer.from('reno')), 0)
+  const shown = runInPod(pod, 'ss', ['-tinm', 'dport', '=', ':9000'])
+  assert.match(shown, /rb140000/u)
+  assert.match(shown, /\breno\b/u)
+  const lingerZero = new Uint8Array([...number(1), ...number(0)])
+  assert.equal(native.socketSetOption(fd, SOL_SOCKET, SO_LINGER, lingerZero), 0)
+  sockets.close(fd)
+  assert.equal(native.socketReceive(accepted, new Uint8Array(1)), ECONNRESET)
 })
+
+/** A pipe that splice(2) may write into. */
+function openPipe(rig: Rig): number {
+  const path = join(mkdtempSync(join(tmpdir(), 'sluice-pipe-')), 'pipe')
+  execFileSync('mkfifo', [path])
+  const fd = openSync(path, 'r+')
+  rig.defer(() => {
+    closeSync(fd)
+    rmSync(dirname(path), { recursive: true })
+  })
+  return fd
+}
 
 test('full: a splice(2) reader is seen, reported, and its next sockets stay out', async (t) => {
   const rig = createRig(t)
@@ -75,29 +93,24 @@ test('full: a splice(2) reader is seen, reported, and its next sockets stay out'
   const events: KernelEvent[] = []
   rig.kernel.onEvent((event) => events.push(event))
   const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
-  const { rose } = rig.counted(() =>
-    pythonInPod(
-      pod,
-      `
-import os, socket
-s = socket.socket()
-s.setblocking(False)
-s.connect_ex(('10.96.0.10', 80))
-r, w = os.pipe()
-for _ in range(2):
-    try:
-        os.splice(s.fileno(), w, 100, flags=2)
-    except BlockingIOError:
-        pass
-`,
-    ),
-  )
-  assert.equal(rose.spliceUser, 1)
-  await until('the event', () => events.some(({ kind }) => kind === 'spliceUser'))
-  const event = events.find((it) => it.kind === 'spliceUser')
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  assert.ok(inHash(rig, it.client))
+  const pipe = openPipe(rig)
+  const splice = (): number => rig.native.socketSplice(it.client, pipe, 100)
+  assert.equal(rig.counted(splice).rose.spliceUser, 1)
+  assert.equal(rig.counted(splice).rose.spliceUser, undefined, 'told once')
+  const [event] = await until('the event', () => events.length > 0 && events)
   assert.ok(event?.kind === 'spliceUser')
-  assert.equal(event.netnsCookie, pod.cookie)
-  sockets.close(await sockets.accept(pod.listeners.outbound4))
+  const { netnsCookie, cgroupId: cgroup, pid } = event
+  assert.deepEqual(
+    { netnsCookie, cgroup, pid },
+    { netnsCookie: pod.cookie, cgroup: cgroupId(rig.cgroups.app), pid: process.pid },
+  )
+  // Nothing more is redirected into it.
+  sockets.send(it.p2, 'x')
+  const sent = rig.counted(() => sockets.send(it.p1, 'by TCP'))
+  assert.equal(sent.rose.verdictToApp, undefined)
+  assert.equal(splice(), 6)
   const next = await rig.countedAsync(() =>
     openConnection(rig, sockets, pod, { accelerate: 'full', server }),
   )
@@ -110,24 +123,12 @@ test('auto: a splice(2) reader is none of our business', async (t) => {
   const pod = await createPod(rig, { accelerate: 'auto' })
   const sockets = createSockets(rig)
   const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
-  const { rose } = rig.counted(() =>
-    pythonInPod(
-      pod,
-      `
-import os, socket
-s = socket.socket()
-s.setblocking(False)
-s.connect_ex(('10.96.0.10', 80))
-r, w = os.pipe()
-try:
-    os.splice(s.fileno(), w, 100, flags=2)
-except BlockingIOError:
-    pass
-`,
-    ),
-  )
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'auto', server })
+  const pipe = openPipe(rig)
+  sockets.send(it.p1, 'by TCP')
+  const { result, rose } = rig.counted(() => rig.native.socketSplice(it.client, pipe, 100))
+  assert.equal(result, 6)
   assert.equal(rose.spliceUser, undefined)
-  sockets.close(await sockets.accept(pod.listeners.outbound4))
   const next = await openConnection(rig, sockets, pod, { accelerate: 'auto', server })
   assert.ok(inHash(rig, next.client))
 })

@@ -14,12 +14,13 @@ export function runInPod(
   return execFileSync('nsenter', [netns, command, ...args], {
     encoding: 'utf8',
     input,
-    timeout: 20_000,
+    timeout: 60_000,
   })
 }
 
-export function pythonInPod(pod: TestPod, script: string): string {
-  return runInPod(pod, 'python3', ['-'], script)
+/** This program's own Node: guests with other kernels have no other language. */
+export function nodeInPod(pod: TestPod, script: string): string {
+  return runInPod(pod, process.execPath, ['-'], script)
 }
 
 /** A sysctl under /proc/sys/net of the pod's namespace. */

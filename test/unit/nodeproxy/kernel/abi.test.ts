@@ -6,12 +6,11 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
-import * as abi from '../../src/nodeproxy/kernel/abi.ts'
-import { counterNames } from '../../src/nodeproxy/kernel/counters.ts'
-import type { FieldKind, Fields, Layout } from '../../src/nodeproxy/kernel/layout.ts'
-import { mapNames } from '../../src/nodeproxy/kernel/maps.ts'
-import { optionalObjects, requiredObjects } from '../../src/nodeproxy/kernel/objects.ts'
-import { objectDir } from './support/rig.ts'
+import * as abi from '../../../../src/nodeproxy/kernel/abi.ts'
+import { counterNames } from '../../../../src/nodeproxy/kernel/counters.ts'
+import type { FieldKind, Fields, Layout } from '../../../../src/nodeproxy/kernel/layout.ts'
+import { mapNames } from '../../../../src/nodeproxy/kernel/maps.ts'
+import { optionalObjects, requiredObjects } from '../../../../src/nodeproxy/kernel/objects.ts'
 
 interface BtfType {
   readonly id: number
@@ -29,7 +28,8 @@ interface Btf {
   readonly types: readonly BtfType[]
 }
 
-const root = join(import.meta.dirname, '../..')
+const root = join(import.meta.dirname, '../../../..')
+const objectDir = join(root, 'build/bpf')
 const objects = [...requiredObjects, ...optionalObjects].map(readBtf)
 
 function readBtf(object: string): Btf {

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import {
   type Decoded,
   decoded,
@@ -40,6 +42,7 @@ export interface StateFile {
 export function createStateFile(path: string): StateFile {
   return {
     load() {
+      removeLeftovers(path)
       let text: string
       try {
         text = readFileSync(path, 'utf8')
@@ -54,7 +57,8 @@ export function createStateFile(path: string): StateFile {
       return notDecoded(`state file ${path}: ${state.error}: delete it; the source sends all again`)
     },
     async save(state) {
-      const aside = `${path}.new`
+      // Two generations of the proxy may write at the same time: each makes a file of its own.
+      const aside = `${path}.${randomUUID()}.new`
       try {
         const file = await open(aside, 'w', 0o600)
         try {
@@ -115,6 +119,20 @@ function decodeState(text: string): Decoded<StoredState> {
     },
   )
   return state.ok && fault !== undefined ? notDecoded(fault) : state
+}
+
+/** What a writer that was killed left behind; one that writes now is younger. */
+const leftoverMs = 60_000
+
+function removeLeftovers(path: string): void {
+  const folder = dirname(path)
+  if (!existsSync(folder)) return
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(`${basename(path)}.`) || !name.endsWith('.new')) continue
+    const file = join(folder, name)
+    const writtenMs = statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY
+    if (Date.now() - writtenMs > leftoverMs) rmSync(file, { force: true })
+  }
 }
 
 function isMissing(error: unknown): boolean {

@@ -3,7 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
+  utimesSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -148,19 +148,51 @@ test('without a file there is nothing wrong', async (t) => {
   await store.close()
 })
 
-test('a write that fails is told of and leaves the file as it was', async (t) => {
+test('a write that fails is told of, and leaves nothing beside the file', async (t) => {
   const path = folder(t)
   const file = join(path, 'state.json')
-  writeFileSync(file, 'before')
-  // A folder in the place of the file to be written: opening it fails, also for root.
-  mkdirSync(`${file}.new`)
+  // A folder in the place of the file: nothing can be renamed to it, by root either.
+  mkdirSync(file)
   const { store, source, problems } = start(createStateFile(file))
+  assert.match(problems[0] ?? '', /state\.json cannot be read: EISDIR/)
   source.deliver({ upserts: [web] })
   await store.close()
   assert.match(
     problems.at(-1) ?? '',
     /state\.json cannot be written: EISDIR.*: free space, or check/,
   )
-  assert.equal(readFileSync(file, 'utf8'), 'before')
-  assert.deepEqual(readdirSync(path), ['state.json', 'state.json.new'])
+  assert.deepEqual(readdirSync(path), ['state.json'])
+})
+
+test('two generations that write at once leave a whole file', async (t) => {
+  const path = folder(t)
+  const file = join(path, 'state.json')
+  const many = Array.from({ length: 300 }, (_, n) => enrolment(`p${n}`))
+  const state = (version: string, count: number) => ({
+    node: 'n1',
+    version,
+    complete: true,
+    resources: many.slice(0, count),
+    addresses: [],
+  })
+  const files = [createStateFile(file), createStateFile(file)]
+  for (let turn = 0; turn < 10; turn += 1) {
+    await Promise.all(
+      files.map(async (each, index) => each.save(state(`v${index}`, 300 - index * 299))),
+    )
+    const loaded = createStateFile(file).load()
+    assert.ok(loaded.ok)
+    assert.equal(loaded.value?.resources.length, loaded.value?.version === 'v0' ? 300 : 1)
+  }
+  assert.deepEqual(readdirSync(path), ['state.json'])
+})
+
+test('what a killed writer left is removed, what is being written is not', (t) => {
+  const path = folder(t)
+  const [old, fresh] = [join(path, 'state.json.a.new'), join(path, 'state.json.b.new')]
+  writeFileSync(old, '{')
+  writeFileSync(fresh, '{')
+  utimesSync(old, new Date(0), new Date(0))
+  createStateFile(join(path, 'state.json')).load()
+  assert.deepEqual(readdirSync(path), ['state.json.b.new'])
 })

@@ -86,6 +86,47 @@ test('the address of a pod brings the workload and what it is an endpoint of, wi
   assert.deepEqual(last()?.removals, [])
 })
 
+test('endpoints that change are no news for who asked for a pod, ports are', () => {
+  const { publisher, session, ack, last, sent } = connect(mesh)
+  ack()
+  session.subscribe([name('10.0.0.1')])
+  ack()
+  publisher.apply({ upserts: [{ ...web, endpoints: [] }], removals: [] })
+  assert.equal(sent.length, 2)
+  const ports = [{ name: 'http', port: 8080, appProtocol: '' }]
+  publisher.apply({ upserts: [{ ...web, ports }], removals: [] })
+  assert.equal(sent.length, 3)
+  assert.deepEqual(last()?.upserts, [{ ...web, ports, endpoints: [], endpointsOmitted: true }])
+})
+
+test('who asks again for what is subscribed is answered again', () => {
+  const { session, ack, last, sent } = connect(mesh)
+  ack()
+  session.subscribe([name('10.96.0.1'), name('10.0.0.9')])
+  ack()
+  session.subscribe([name('10.96.0.1'), name('10.0.0.9')])
+  assert.equal(sent.length, 3)
+  assert.deepEqual(last()?.present, [name('10.96.0.1')])
+  assert.deepEqual(last()?.absent, [name('10.0.0.9')])
+  assert.deepEqual(last()?.upserts, [])
+})
+
+test('one who leaves takes nothing from another who asked for the same', () => {
+  const { publisher, session, ack, sent } = connect(mesh)
+  ack()
+  const others: Delta[] = []
+  const other = publisher.connect('n3', [name('10.96.0.1')], (delta) => void others.push(delta))
+  other.ack('1')
+  session.subscribe([name('10.96.0.1')])
+  ack()
+  session.unsubscribe([name('10.96.0.1')])
+  ack()
+  publisher.apply({ upserts: [{ ...web, clientIpAffinitySeconds: 9 }], removals: [] })
+  assert.equal(others.length, 2)
+  assert.deepEqual(namesOf(others[1]), [`service/${web.key}`])
+  assert.equal(sent.length, 3)
+})
+
 test('an address nobody has is absent, until somebody has it, and again when he left', () => {
   const { publisher, session, ack, last, sent } = connect(mesh)
   ack()

@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { openKernel } from '../../src/nodeproxy/kernel/open.ts'
 import { inHash, openConnection } from './support/connection.ts'
 import { objectsWith } from './support/objects.ts'
@@ -34,23 +35,25 @@ function linkedPrograms(rig: Rig): Record<string, number> {
  * Connects without a pause until told to stop, and prints how many failed: unintercepted ones find
  * no route.
  */
-async function connectWithoutPause(pod: TestPod, during: () => void): Promise<string> {
+async function connectWithoutPause(pod: TestPod, during: () => Promise<void>): Promise<string> {
   const script = `
-import socket, select, sys
-done = failed = 0
-print('ready', flush=True)
-while not select.select([sys.stdin], [], [], 0)[0] or done < 100:
-    s = socket.socket()
-    try:
-        s.connect(('${service}', 80))
-    except OSError as e:
-        failed += 1
-    s.close()
-    done += 1
-print(failed, 'of', 'many' if done >= 100 else done)
-`
+const net = require('node:net')
+let done = 0, failed = 0, stop = false
+process.stdin.on('data', () => { stop = true })
+const next = () => {
+  if (stop && done >= 100) {
+    console.log(failed + ' failed of many')
+    process.exit()
+  }
+  done += 1
+  const socket = net.connect(80, '${service}')
+  socket.on('connect', () => { socket.destroy(); next() })
+  socket.on('error', () => { failed += 1; next() })
+}
+console.log('ready')
+next()`
   const netns = `--net=/proc/${process.pid}/fd/${pod.netnsFd}`
-  const client = spawn('nsenter', [netns, 'python3', '-c', script], {
+  const client = spawn('nsenter', [netns, process.execPath, '-e', script], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   let printed = ''
@@ -58,9 +61,9 @@ print(failed, 'of', 'many' if done >= 100 else done)
     printed += data.toString()
   })
   await until('the client', () => printed.includes('ready'))
-  during()
+  await during()
   client.stdin.end('stop')
-  await once(client, 'exit')
+  await once(client, 'close')
   return printed.split('\n')[1] ?? ''
 }
 
@@ -79,15 +82,16 @@ test('a restart takes over, and no connect meanwhile is missed', async (t) => {
     }
   }, 1)
   rig.defer(() => clearInterval(accepting))
-  const outcome = await connectWithoutPause(pod, () => {
+  const outcome = await connectWithoutPause(pod, async () => {
     for (let round = 0; round < 3; round += 1) {
       const next = rig.reopen()
       assert.equal(next.report.start, 'restarted')
       assert.deepEqual(next.enrolledNetns(), [pod.cookie])
+      await setImmediate()
     }
   })
   clearInterval(accepting)
-  assert.equal(outcome, '0 of many')
+  assert.equal(outcome, '0 failed of many')
   const after = linkedPrograms(rig)
   assert.deepEqual(Object.keys(after), Object.keys(programs))
   for (const [link, program] of Object.entries(after))

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "keeper/log.h"
 #include "keeper/parse.h"
@@ -125,22 +126,37 @@ void Keeper::OnRequest(Session& session, Request& request) {
     status = -EAGAIN;  // in a moment another keeper answers at the same path
   } else {
     switch (type) {
-      case kMessagePutListeners: status = PutListeners(request); break;
-      case kMessageDropPod: status = DropPod(request); break;
-      case kMessageList: status = List(session, request, &reply); break;
-      case kMessagePutPair: status = PutPair(session, request); break;
-      case kMessageDropPair: status = DropPair(request); break;
+      case kMessagePutListeners:
+        status = PutListeners(request);
+        break;
+      case kMessageDropPod:
+        status = DropPod(request);
+        break;
+      case kMessageList:
+        status = List(session, request, &reply);
+        break;
+      case kMessagePutPair:
+        status = PutPair(session, request);
+        break;
+      case kMessageDropPair:
+        status = DropPair(request);
+        break;
       case kMessageStats:
         Append(reply, counters_.values);
         status = 0;
         break;
-      case kMessageSlots: status = Slots(&reply); break;
-      case kMessageTakeover: status = Takeover(session, request, &reply); break;
+      case kMessageSlots:
+        status = Slots(&reply);
+        break;
+      case kMessageTakeover:
+        status = Takeover(session, request, &reply);
+        break;
       case kMessageTakeoverDone:
         handed_over_ = successor_ == &session;
         status = handed_over_ ? 0 : -EINVAL;
         break;
-      default: break;
+      default:
+        break;
     }
   }
   if (status < 0) counters_[kStatMessagesRefused]++;
@@ -150,8 +166,9 @@ void Keeper::OnRequest(Session& session, Request& request) {
 int Keeper::Greet(Session& session, const Request& request, std::vector<uint8_t>* reply) {
   KeeperHello hello = {};
   if (!ReadFront(request, &hello)) return -EINVAL;
-  session.greeted = true;
-  Log("proxy connected", {{"generation", hello.generation}, {"version", hello.version}});
+  if (!std::exchange(session.greeted, true)) {
+    Log("proxy connected", {{"generation", hello.generation}, {"version", hello.version}});
+  }
   const KeeperHelloReply answer = {static_cast<uint32_t>(getpid()), kKeeperVersion,
                                    static_cast<uint32_t>(pods_.all().size()),
                                    static_cast<uint32_t>(pairs_.all().size())};

@@ -5,6 +5,8 @@ import type { RunOptions, Runner } from './runner.ts'
 /** Small real programs to run in pods. Those that answer are started when they listen. */
 const folder = join(import.meta.dirname, 'apps')
 
+const SEND_TIMEOUT_MS = 120_000
+
 /** IP and port, as the program's own sockets name it. */
 export type SocketName = readonly [string, number]
 
@@ -84,20 +86,29 @@ export async function startSink(where: Runner, port: number): Promise<LabProcess
   return started(where.spawn([process.execPath, join(folder, 'stream.ts'), 'serve', `${port}`]))
 }
 
-/** Sends bytes to a sink. @throws Error when it received others */
+export interface Sent {
+  readonly bytes: number
+  readonly seconds: number
+  readonly megabitPerSecond: number
+}
+
+/**
+ * Sends at least six bytes to a sink.
+ * @param paceS takes at least that long
+ * @throws Error when others arrived than were sent
+ */
 export async function sendBytes(
   where: Runner,
   address: string,
   port: number,
   bytes: number,
-): Promise<{
-  readonly bytes: number
-  readonly seconds: number
-  readonly megabitPerSecond: number
-}> {
-  const argv = [process.execPath, join(folder, 'stream.ts'), 'send', address, `${port}`, `${bytes}`]
-  const { stdout } = await where.exec(argv)
-  return JSON.parse(stdout) as { bytes: number; seconds: number; megabitPerSecond: number }
+  paceS = 0,
+): Promise<Sent> {
+  const argv = ['send', address, `${port}`, `${bytes}`, `${paceS}`]
+  const { stdout } = await where.exec([process.execPath, join(folder, 'stream.ts'), ...argv], {
+    timeoutMs: SEND_TIMEOUT_MS + paceS * 1000,
+  })
+  return JSON.parse(stdout) as Sent
 }
 
 function askArgv(address: string, port: number, options: AskOptions): string[] {

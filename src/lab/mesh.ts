@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { PodStatus } from '../nodeproxy/agent/pod-status.ts'
 import { type ConfigServer, serveConfig } from './config-server.ts'
 import type { MeshSettings } from '../model/resources.ts'
@@ -38,7 +37,7 @@ const ENROL_TIMEOUT_MS = 20_000
 /** Resolves when all nodes are ready. */
 export async function startMesh(lab: Lab, options: MeshOptions = {}): Promise<Mesh> {
   const { settings = {}, ...proxyOptions } = options
-  const config = await serveConfig(join(lab.paths.run, 'config.sock'), lab.objects, settings)
+  const config = await serveConfig(lab, settings)
   const proxies = await Promise.all(
     lab.nodes.map((node) =>
       startNodeProxy(lab, node, config.socket, { drainSeconds: 1, ...proxyOptions }),

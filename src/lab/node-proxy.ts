@@ -140,25 +140,22 @@ function argvOf(
   return [process.execPath, main, ...given, ...args]
 }
 
+/** Its log line comes first: asking by HTTP costs a process each time. */
 async function waitReady(
   node: LabNode,
   process: LabProcess,
   ask: () => Promise<HttpReply>,
 ): Promise<void> {
-  const ended = () => process.exit() !== undefined
-  const state = await waitFor(
+  await process.waitForLine(/"msg":"serving"/, READY_TIMEOUT_MS)
+  await waitFor(
     `the proxy of ${node.name} to be ready`,
     async () => {
-      if (ended()) return 'ended'
       const { status, body } = await ask()
-      if (status === 200) return 'ready'
+      if (status === 200) return true
       throw new Error(body)
     },
     READY_TIMEOUT_MS,
   )
-  if (state === 'ready') return
-  const said = [...process.lines().slice(-10), process.stderr().trim()].join('\n')
-  throw new Error(`the proxy of ${node.name} ended before it was ready:\n${said}`)
 }
 
 /** Whatever is not JSON is kept as a message. */

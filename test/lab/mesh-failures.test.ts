@@ -149,14 +149,14 @@ test('destinations outside the mesh', async (t) => {
   })
 
   await t.test('are refused where settings say so, and pass again afterwards', async () => {
-    mesh.config.changeSettings({ outside: 'refuse' })
+    await mesh.config.changeSettings({ outside: 'refuse' })
     await waitFor('the setting to arrive', async () => {
       const [answer] = await ask(client, host.addresses.v4, 8080)
       return answer?.ok === false
     })
     const line = await accessLine(mesh, (one) => one['flags'] === 'NR')
     assert.match(String(line['error']), /outside/u)
-    mesh.config.changeSettings({ outside: 'allow' })
+    await mesh.config.changeSettings({ outside: 'allow' })
     await waitFor('the setting to arrive', async () => {
       const [answer] = await ask(client, host.addresses.v4, 8080)
       return answer?.ok === true

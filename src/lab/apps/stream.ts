@@ -1,58 +1,63 @@
 // Moves bytes and says what came of them.
-//   stream.ts serve PORT               answers each client's end of stream with {"bytes", "sha256"}
-//   stream.ts send ADDRESS PORT BYTES  sends that many, prints {"ok", "bytes", "seconds", "megabitPerSecond"}
-import { createHash, randomBytes } from 'node:crypto'
+//   stream.ts serve PORT                       answers each client's end of stream with {"bytes", "crc32"}
+//   stream.ts send ADDRESS PORT BYTES [SECONDS]
+//     sends that many (not faster than in SECONDS), prints {"ok", "bytes", "seconds", "megabitPerSecond"}
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
 
 interface Verdict {
   readonly bytes: number
-  readonly sha256: string
+  readonly crc32: number
 }
+
+const BLOCK = 64 * 1024
+const PACE_MS = 5
 
 function serve(port: number): void {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const hash = createHash('sha256')
-    let bytes = 0
+    let verdict: Verdict = { bytes: 0, crc32: 0 }
     socket.on('data', (chunk: Buffer) => {
-      bytes += chunk.length
-      hash.update(chunk)
+      verdict = { bytes: verdict.bytes + chunk.length, crc32: crc32(chunk, verdict.crc32) }
     })
-    socket.on('end', () => {
-      const verdict: Verdict = { bytes, sha256: hash.digest('hex') }
-      socket.end(`${JSON.stringify(verdict)}\n`)
-    })
+    socket.on('end', () => socket.end(`${JSON.stringify(verdict)}\n`))
     socket.on('error', () => socket.destroy())
   })
   server.listen(port, '::', () => process.stdout.write('listening\n'))
 }
 
-async function send(address: string, port: number, bytes: number): Promise<boolean> {
-  const hash = createHash('sha256')
-  const block = randomBytes(64 * 1024)
+async function send(address: string, port: number, bytes: number, paceS: number): Promise<boolean> {
   const socket = connect(port, address)
   await once(socket, 'connect')
+  // What waits for the socket below would wait for ever.
+  socket.on('error', (error) => {
+    process.stderr.write(`sending to ${address} port ${port}: ${error.message}\n`)
+    process.exit(1)
+  })
   let answer = ''
   socket.setEncoding('utf8').on('data', (chunk: string) => (answer += chunk))
+  const random = randomBytes(BLOCK)
   const start = performance.now()
+  let crc = 0
   for (let sent = 0; sent < bytes; ) {
-    const piece = block.subarray(0, Math.min(block.length, bytes - sent))
-    // Each block begins with its position, so that two of them are never alike.
-    piece.writeDoubleBE(sent, 0)
-    const copy = Buffer.from(piece)
-    hash.update(copy)
-    sent += copy.length
-    if (!socket.write(copy)) await once(socket, 'drain')
+    const block = Buffer.from(random.subarray(0, Math.min(BLOCK, bytes - sent)))
+    // Each block has its position in it, so that no two of them are alike.
+    block.writeUIntBE(sent, 0, 6)
+    crc = crc32(block, crc)
+    sent += block.length
+    if (!socket.write(block)) await once(socket, 'drain')
+    while (performance.now() - start < (sent / bytes) * paceS * 1000) await sleep(PACE_MS)
   }
   socket.end()
   await once(socket, 'close')
   const seconds = (performance.now() - start) / 1000
   const verdict = JSON.parse(answer) as Verdict
-  const ok = verdict.bytes === bytes && verdict.sha256 === hash.digest('hex')
+  const ok = verdict.bytes === bytes && verdict.crc32 === crc
   const megabitPerSecond = Math.round((bytes * 8) / seconds / 1e6)
-  process.stdout.write(
-    `${JSON.stringify({ ok, bytes: verdict.bytes, seconds, megabitPerSecond })}\n`,
-  )
+  const result = { ok, bytes: verdict.bytes, seconds, megabitPerSecond }
+  process.stdout.write(`${JSON.stringify(result)}\n`)
   return ok
 }
 
@@ -60,9 +65,9 @@ const [verb, ...rest] = process.argv.slice(2)
 if (verb === 'serve') {
   serve(Number(rest[0]))
 } else if (verb === 'send') {
-  const [address = '', port, bytes] = rest
-  process.exitCode = (await send(address, Number(port), Math.max(8, Number(bytes)))) ? 0 : 1
+  const [address = '', port, bytes, paceS = '0'] = rest
+  process.exitCode = (await send(address, Number(port), Number(bytes), Number(paceS))) ? 0 : 1
 } else {
-  process.stderr.write('usage: stream.ts serve PORT | send ADDRESS PORT BYTES\n')
+  process.stderr.write('usage: stream.ts serve PORT | send ADDRESS PORT BYTES [SECONDS]\n')
   process.exitCode = 2
 }

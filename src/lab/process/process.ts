@@ -90,7 +90,7 @@ function follow(child: Child, argv: readonly string[], pid: number): LabProcess 
   const exited = new Promise<Exit>((resolve) => {
     // Not 'close': a daemon that it started may hold its standard error for ever.
     child.on('exit', (status, signal) => {
-      void finished(child.stdout).then(() => {
+      void finished(child.stdout).finally(() => {
         ended = { status, signal }
         resolve(ended)
       })
@@ -161,6 +161,7 @@ function exitText(exit: Exit): string {
 }
 
 function tail(started: LabProcess): string {
-  const said = started.stderr().trim() || started.stdout().trim()
+  // What logs as JSON says on standard output why it ended.
+  const said = [started.stdout().trim(), started.stderr().trim()].filter(Boolean).join('\n')
   return said.split('\n').slice(-15).join('\n') || 'it said nothing'
 }

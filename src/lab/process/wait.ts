@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const DEFAULT_TIMEOUT_MS = 10_000
-const POLL_MS = 5
+/** Quick at first, then rarer: a probe may be a process, and what is waited for needs the CPU too. */
+const FIRST_POLL_MS = 2
+const LAST_POLL_MS = 50
+const POLL_GROWTH = 1.3
 
 /**
  * Waits until `probe` gives something other than undefined, false or an exception, and gives that.
@@ -14,6 +17,7 @@ export async function waitFor<T>(
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = performance.now() + timeoutMs
   let last = ''
+  let pauseMs = FIRST_POLL_MS
   for (;;) {
     try {
       const value = await probe()
@@ -24,6 +28,7 @@ export async function waitFor<T>(
     }
     if (performance.now() > deadline)
       throw new Error(`waited ${timeoutMs} ms in vain for ${what}${last}`)
-    await sleep(POLL_MS)
+    await sleep(pauseMs)
+    pauseMs = Math.min(pauseMs * POLL_GROWTH, LAST_POLL_MS)
   }
 }

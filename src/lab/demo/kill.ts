@@ -1,0 +1,79 @@
+import { type Asked, sendBytes, startAsking } from '../apps.ts'
+import { waitFor } from '../process/wait.ts'
+import { megabytes, milliseconds } from './report.ts'
+import { type MeshStage, sample } from './stage.ts'
+import { failures } from './traffic.ts'
+import { SINK_PORT, WHO_PORT } from './world.ts'
+
+const BULK_BYTES = 200e6
+/** Long enough to outlive the proxy's return. */
+const BULK_SECONDS = 6
+
+/** The proxy dies under traffic and comes back: nothing that asks anew is refused, and a paired stream goes on. */
+export async function killUnderTraffic({ world, traffic, report, mesh }: MeshStage): Promise<void> {
+  const { sender, sink } = world.bulk
+  const proxy = mesh.proxyOn('node1')
+  report.part('The proxy of node1 is killed under traffic')
+  const before = await mesh.counter('verdictDirect')
+  const stream = sendBytes(sender, sink.addresses.v4, SINK_PORT, BULK_BYTES, BULK_SECONDS).then(
+    ({ bytes }) => `${bytes} bytes arrived`,
+    (error: unknown) => String(error),
+  )
+  await waitFor(
+    'the stream to be paired',
+    async () => (await mesh.counter('verdictDirect')) > before,
+  )
+  const killedAt = Date.now()
+  await proxy.kill('SIGKILL')
+  const dead = performance.now()
+  proxy.start()
+  await proxy.waitReady()
+  report.figures.proxyBackMs = Math.round(performance.now() - dead)
+  report.say(`it serves again after ${milliseconds((performance.now() - dead) * 1000)}`)
+  const outcome = await stream
+  const answers = await sample(traffic.clients, killedAt)
+  const cut = failures(answers).filter((one) => wasUnderWay(one, killedAt))
+  report.figures.cutByKill = cut.length
+  const refused = failures(answers).length - cut.length
+  for (const one of failures(answers).slice(0, 5)) report.say(JSON.stringify(one))
+  report.say(
+    `${answers.length} connections asked since, ${cut.length} were under way in the proxy when it died`,
+  )
+  report.check('no new connection failed', refused === 0)
+  report.check(
+    `the paired stream of ${megabytes(BULK_BYTES)} went on to its end`,
+    outcome === `${BULK_BYTES} bytes arrived`,
+  )
+  report.check('the keeper lived on', proxy.keeperPid() !== undefined)
+}
+
+/** Its connection was the killed process's. */
+function wasUnderWay(one: Asked, killedAt: number): boolean {
+  return one.at <= killedAt && one.at + one.us / 1000 >= killedAt
+}
+
+/** A namespace that fails closed is refused while its node has no proxy, and never let through unprotected. */
+export async function killFailClosed({ world, report, mesh }: MeshStage): Promise<void> {
+  const { client, server } = world.vault
+  const proxy = mesh.proxyOn('node2')
+  report.part('The proxy of node2 is killed, where vault (failure-mode=closed) has its pods')
+  const asking = startAsking(client, server.addresses.v4, WHO_PORT, {
+    intervalMs: 50,
+    patienceMs: 3000,
+  })
+  await sample([asking], Date.now(), 5)
+  await proxy.kill('SIGKILL')
+  await waitFor('vault to be refused', () => failures(asking.answers()).length > 2)
+  proxy.start()
+  await proxy.waitReady()
+  const backAt = Date.now()
+  const after = await sample([asking], backAt, 10)
+  await asking.stop()
+  const answers = asking.answers()
+  const refused = failures(answers).filter(({ at }) => at < backAt)
+  report.figures.refusedFailClosed = refused.length
+  report.figures.failedRequests += failures(after).length
+  report.say(`${refused.length} connections were refused while it was away`)
+  report.check('vault was refused, not let through', refused.length > 0)
+  report.check('vault is served again', failures(after).length === 0)
+}

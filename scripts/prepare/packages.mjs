@@ -122,9 +122,8 @@ function install(missing) {
   const absent = offered.find(({ candidate }) => candidate === undefined)
   if (absent !== undefined) {
     const names = [absent.item.name].flat().join(' or ')
-    throw new SetupError(
-      `no apt source offers ${names} (${absent.item.why}): use Debian 12 or 13 with its main archive`,
-    )
+    const fix = 'use Debian 12 or 13 with its main archive'
+    throw new SetupError(`no apt source offers ${names} (${absent.item.why}): ${fix}`)
   }
   for (const { item, candidate } of offered) say(`installing ${candidate}: ${item.why}`)
   const names = offered.map(({ candidate }) => /** @type {string} */ (candidate))

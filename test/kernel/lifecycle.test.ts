@@ -261,3 +261,24 @@ test('uninstall takes every hook away at once', async (t) => {
   sockets.connect(pod.netnsFd, pod.ipv4, 8080)
   await sockets.accept(own)
 })
+
+test("hooks follow the kubelet's cgroup when that is made again", async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { others: ['10.77.0.9'] })
+  const sockets = createSockets(rig)
+  const before = (fd: number): void => void rig.native.socketBind(fd, '10.77.0.9', 0)
+  const probe = (): number | undefined =>
+    rig.counted(() => rig.asKubelet(() => sockets.connect(pod.netnsFd, pod.ipv4, 8080, { before })))
+      .rose.probePublished
+  assert.equal(probe(), 1)
+  assert.deepEqual(rig.kernel.reattachHooks(), [])
+  rmdirSync(rig.cgroups.kubelet)
+  assert.deepEqual(rig.kernel.reattachHooks(), [])
+  const meanwhile = rig.reopen()
+  const state = meanwhile.report.features.find(({ name }) => name === 'probes')
+  assert.match(state?.reason ?? '', /kubelet's cgroup .* is not there yet/u)
+  mkdirSync(rig.cgroups.kubelet)
+  assert.equal(probe(), undefined)
+  assert.deepEqual(meanwhile.reattachHooks(), ['kubelet_life'])
+  assert.equal(probe(), 1)
+})

@@ -5,6 +5,7 @@ import {
   attachHook,
   type HookPins,
   type HookTarget,
+  isAttached,
   pinProgram,
   removeStaleLinks,
 } from './hooks.ts'
@@ -15,14 +16,16 @@ import { updateLookups } from './lookups.ts'
 import { type Hook, kubeletHook, podHooks, traceHooks, verdictHook } from './objects.ts'
 import { verdictProgram } from './objects.ts'
 import { repin, unpin } from './pins.ts'
-import type { Undo } from './undo.ts'
+import { createUndo, type Undo } from './undo.ts'
 
 export interface AttachContext {
   readonly native: Native
   readonly pins: HookPins
   readonly loaded: LoadedObjects
   readonly pods: HookTarget
+  /** Undefined: none is configured, or it is not there now. */
   readonly kubelet: HookTarget | undefined
+  readonly noKubeletReason: string
 }
 
 /**
@@ -33,16 +36,10 @@ export function attachAll(context: AttachContext, undo: Undo): FeatureState[] {
   const { native, pins, loaded } = context
   const acceleration = attachVerdict(context, undo)
   const pinLookups = updateLookups(native, pins, loaded, undo)
-  const attached: { hook: Hook; target: HookTarget }[] = []
-  for (const hook of podHooks) {
-    const progFd = loaded.program(hook.program)
-    if (progFd === undefined) continue
-    attachHook(native, pins, hook, { progFd, target: context.pods }, undo)
-    attached.push({ hook, target: context.pods })
-  }
-  const probes = attachKubelet(context, undo)
-  if (probes.on && context.kubelet !== undefined) {
-    attached.push({ hook: kubeletHook, target: context.kubelet })
+  const attached = wantedHooks(context)
+  for (const { hook, target } of attached) {
+    const progFd = requireProgram(loaded, hook.program)
+    attachHook(native, pins, hook, { progFd, target }, undo)
   }
   const tracepoints = attachTracepoints(context)
   // Nothing fails any more: what follows only makes these programs the ones to go back to.
@@ -55,8 +52,43 @@ export function attachAll(context: AttachContext, undo: Undo): FeatureState[] {
     acceleration,
     stateOf(context, 'setsockopt', 'sockopt'),
     tracepoints,
-    probes,
+    kubeletState(context),
   ]
+}
+
+/**
+ * Attaches what has no live link: a cgroup that was removed and made again, as the kubelet's is on
+ * each of its restarts, took its links with it. Returns the programs that were attached.
+ */
+export function reattach(context: AttachContext): string[] {
+  const { native, pins, loaded } = context
+  const wanted = wantedHooks(context)
+  const missing = wanted.filter(({ hook, target }) => !isAttached(native, pins, hook, target))
+  const undo = createUndo()
+  try {
+    for (const { hook, target } of missing) {
+      const progFd = requireProgram(loaded, hook.program)
+      attachHook(native, pins, hook, { progFd, target }, undo)
+    }
+  } catch (error) {
+    undo.run()
+    throw error
+  }
+  const hooks = wanted.map(({ hook }) => hook)
+  if (missing.length > 0) removeStaleLinks(native, pins, wanted, hooks)
+  return missing.map(({ hook }) => hook.program)
+}
+
+/** The hooks on cgroups that this kernel loads, in the order of going live. */
+function wantedHooks({ loaded, pods, kubelet }: AttachContext): AttachedHook[] {
+  const all: AttachedHook[] = podHooks.map((hook) => ({ hook, target: pods }))
+  if (kubelet !== undefined) all.push({ hook: kubeletHook, target: kubelet })
+  return all.filter(({ hook }) => loaded.program(hook.program) !== undefined)
+}
+
+interface AttachedHook {
+  readonly hook: Hook
+  readonly target: HookTarget
 }
 
 function pinLoaded({ native, pins, loaded }: AttachContext, program: string): void {
@@ -95,19 +127,10 @@ function attachVerdict(context: AttachContext, undo: Undo): FeatureState {
   return state
 }
 
-
-function attachKubelet(context: AttachContext, undo: Undo): FeatureState {
+function kubeletState(context: AttachContext): FeatureState {
   const state = stateOf(context, 'probes', kubeletHook.object)
-  const progFd = context.loaded.program(kubeletHook.program)
-  if (progFd === undefined) return state
-  if (context.kubelet === undefined) {
-    const reason =
-      "no kubelet cgroup is configured: its probes reach pods through the proxy's policy"
-    return { name: 'probes', on: false, reason }
-  }
-  const use = { progFd, target: context.kubelet }
-  attachHook(context.native, context.pins, kubeletHook, use, undo)
-  return state
+  if (!state.on || context.kubelet !== undefined) return state
+  return { name: 'probes', on: false, reason: context.noKubeletReason }
 }
 
 /**

@@ -47,6 +47,17 @@ function linkPin(pins: HookPins, hook: Hook, target: HookTarget): string {
   return join(pins.links, `${hook.program}-${target.id}`)
 }
 
+export function isAttached(
+  native: Native,
+  pins: HookPins,
+  hook: Hook,
+  target: HookTarget,
+): boolean {
+  const link = native.bpfGetPinned(linkPin(pins, hook, target))
+  if (link >= 0) native.closeFd(link)
+  return link >= 0
+}
+
 /**
  * Puts the program into the hook's pinned link in one step, or makes that link. The old program
  * comes back when the caller undoes.

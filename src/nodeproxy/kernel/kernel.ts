@@ -155,6 +155,13 @@ export interface Kernel {
   queuedBytes(socketCookie: bigint): number | undefined
 
   /**
+   * Attaches hooks whose cgroup was removed and made again, as the kubelet's is on each of its
+   * restarts. Some ten system calls when there is nothing to do: call it every few seconds. Returns
+   * what was attached.
+   */
+  reattachHooks(): readonly string[]
+
+  /**
    * Hears what the kernel reports. Sockets that turned blocking are taken out before the handler
    * hears of it.
    */

@@ -16,7 +16,10 @@ export interface LookupContext {
 
 const prefix = `${lookupHook.program}-`
 
-/** Links `netnsFd` to a copy of the program that knows whose it is; there is one already: nothing happens. */
+/**
+ * Links `netnsFd` to a copy of the program that knows whose it is; there is one already: nothing
+ * happens.
+ */
 export function attachLookup(
   { native, pins, loaded }: LookupContext,
   netnsCookie: bigint,
@@ -54,8 +57,8 @@ export function detachLookup(
 }
 
 /**
- * Puts copies of the new program into the links of all pods. The function that comes back makes them the
- * ones that a later undo returns to.
+ * Puts copies of the new program into the links of all pods. The function that comes back makes
+ * them the ones that a later undo returns to.
  */
 export function updateLookups(
   native: Native,

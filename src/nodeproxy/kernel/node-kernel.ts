@@ -1,4 +1,5 @@
 import { generationCount, layoutVersion, queueQueryLayout, usageLayout } from './abi.ts'
+import { reattach } from './attach.ts'
 import { readCounters } from './counters.ts'
 import { must } from './errors.ts'
 import { type EventWatch, watchEvents } from './event-watch.ts'
@@ -11,6 +12,7 @@ import type { MapFds } from './maps.ts'
 import type { PinPaths } from './pins.ts'
 import { enrolPod, excludeNetns, isEnrolled, listPods, type PodContext, removePod } from './pods.ts'
 import { encodeSettings, type Settings } from './settings.ts'
+import { closeTargets, openTargets } from './targets.ts'
 import { layoutsBefore, removeLayout, removeNode } from './unload.ts'
 
 export interface KernelParts {
@@ -39,6 +41,14 @@ export function createKernel(parts: KernelParts): Kernel {
     refreshUsage: () => {
       events.retryLeaving()
       return readUsage(parts)
+    },
+    reattachHooks: () => {
+      const targets = openTargets(parts.options)
+      try {
+        return reattach({ native, pins: parts.pins, loaded: parts.loaded, ...targets })
+      } finally {
+        closeTargets(targets)
+      }
     },
     onEvent: (handler) => events.subscribe(handler),
     drain: () => events.stop(),

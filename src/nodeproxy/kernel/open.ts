@@ -1,10 +1,9 @@
-import { closeSync, mkdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { layoutVersion } from './abi.ts'
 import { attachAll } from './attach.ts'
 import { must } from './errors.ts'
-import { type HookTarget, openTarget } from './hooks.ts'
 import type { FeatureState, Kernel, KernelOptions, LoadReport } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
 import { type LoadedObjects, loadObjects } from './load.ts'
@@ -21,6 +20,7 @@ import {
   requireBpffs,
 } from './pins.ts'
 import { encodeSettings } from './settings.ts'
+import { closeTargets, openTargets } from './targets.ts'
 import { createUndo, type Undo } from './undo.ts'
 
 /** The map that all layouts of a node share; see bpf/abi.h. */
@@ -44,7 +44,7 @@ export function openKernel(options: KernelOptions): Kernel {
   const target = layoutDir(directory, layoutVersion)
   const older = pinnedLayouts(directory).filter((version) => version < layoutVersion)
   const undo = createUndo()
-  const targets = openTargets(options, undo)
+  const targets = openTargets(options)
   const pinned = openPinned(native, directory, target)
   try {
     const objectDir = options.objectDir
@@ -69,28 +69,7 @@ export function openKernel(options: KernelOptions): Kernel {
     throw error
   } finally {
     for (const fd of Object.values(pinned)) native.closeFd(fd)
-    for (const { fd } of [targets.pods, targets.kubelet].filter((it) => it !== undefined))
-      closeSync(fd)
-  }
-}
-
-interface Targets {
-  readonly pods: HookTarget
-  readonly kubelet: HookTarget | undefined
-}
-
-function openTargets(options: KernelOptions, undo: Undo): Targets {
-  const pods = openTarget(options.podsCgroupDir, "the pods' cgroup")
-  try {
-    const dir = options.probeCgroupDir
-    return {
-      pods,
-      kubelet: dir === undefined ? undefined : openTarget(dir, "the kubelet's cgroup"),
-    }
-  } catch (error) {
-    closeSync(pods.fd)
-    undo.run()
-    throw error
+    closeTargets(targets)
   }
 }
 

@@ -9,7 +9,7 @@ import test, { type TestContext } from 'node:test'
 import { destinationOf } from '../../../../src/model/destination.ts'
 import { nodeSubscription } from '../../../../src/model/names.ts'
 import { socketSource } from '../../../../src/nodeproxy/config/client.ts'
-import type { ConfigStore } from '../../../../src/nodeproxy/config/interfaces.ts'
+import type { Clock, ConfigStore } from '../../../../src/nodeproxy/config/interfaces.ts'
 import { createStore } from '../../../../src/nodeproxy/config/store.ts'
 import { systemClock } from '../../../../src/nodeproxy/config/system-clock.ts'
 import { loadYaml } from '../../../../src/operator/compile/load-yaml.ts'
@@ -169,6 +169,34 @@ test('a delta that cannot be read is rejected with the names at fault, and the s
   assert.match(answer.error, /service\/a\/b: namespace is missing/)
   assert.equal(store.status().counts.deltasRejected, 1)
   assert.equal(problems.length, 1)
+})
+
+test('waits grow while nothing comes, and start anew when something did', async (t) => {
+  const path = socketPath(t)
+  const delays: number[] = []
+  const enough = Promise.withResolvers<void>()
+  let connections = 0
+  await serve(t, path, (socket) => {
+    connections += 1
+    // Nothing from the first four; then a delta each time.
+    if (connections > 4) socket.write('{"v":1,"type":"delta","nonce":"1"}\n')
+    if (connections === 8) enough.resolve()
+    socket.on('error', () => {})
+    socket.end()
+  })
+  const clock: Clock = {
+    nowMs: () => systemClock.nowMs(),
+    after(delayMs, run) {
+      delays.push(delayMs)
+      return systemClock.after(1, run)
+    },
+  }
+  const source = socketSource({ node: 'node1', path, clock, random: () => 0, firstRetryMs: 100 })
+  const ignore = { onDelta() {}, onConnected() {}, onDisconnected() {} }
+  const stream = source(ignore)
+  t.after(() => stream.close())
+  await enough.promise
+  assert.deepEqual(delays.slice(0, 7), [50, 100, 200, 400, 50, 50, 50])
 })
 
 test('a source that is not there yet is tried until it is', async (t) => {

@@ -250,6 +250,15 @@ test('over the limit of all, the one with the most addresses loses his oldest', 
   )
 })
 
+test('of a full share the one goes that was not used for longest', () => {
+  const { source, store } = connected({ addressesPerRequester: 2 })
+  for (const ip of ['10.1.0.1', '10.1.0.2', '10.1.0.1', '10.1.0.3']) void store.resolve(ip, 'a')
+  assert.deepEqual([...source.names].sort(), ['10.1.0.1', '10.1.0.3'].map(name))
+  store.touch(['10.1.0.1'])
+  void store.resolve('10.1.0.4', 'a')
+  assert.deepEqual([...source.names].sort(), ['10.1.0.1', '10.1.0.4'].map(name))
+})
+
 test('an address that nobody uses is unsubscribed, absent ones sooner; touched ones stay', () => {
   const { clock, source, store } = connected({ idleMs: 100_000, idleAbsentMs: 50_000 })
   for (const ip of ['10.96.0.1', '10.96.0.2', '10.0.0.9']) void store.resolve(ip, 'a')

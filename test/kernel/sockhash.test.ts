@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { flagsOf, inHash, openConnection, sockInfo } from './support/connection.ts'
 import { createPod } from './support/pod.ts'
+import { setSysctl } from './support/program.ts'
 import { createRig } from './support/rig.ts'
 import { createSockets, until } from './support/sockets.ts'
 
@@ -161,6 +162,43 @@ test('sockets that cannot or should not be in the sockhash stay out', async (t) 
     [off.client, off.p1, off.p2, off.server].map((fd) => inHash(rig, fd)),
     [...Array<boolean>(4).fill(false)],
   )
+})
+
+test('full: an MPTCP listener, as Go has by default, takes part like any other', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, '::', 8080, IPPROTO_MPTCP), port: 8080 }
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  const { address } = rig.native.socketPeer(it.server)
+  assert.equal(address, `::ffff:${pod.ipv4}`)
+  for (const [from, to] of [
+    [it.p2, it.server],
+    [it.server, it.p2],
+  ] as const) {
+    sockets.send(from, 'hello')
+    assert.equal(Buffer.from(await sockets.read(to, 5)).toString(), 'hello')
+  }
+  assert.ok(inHash(rig, it.server))
+})
+
+test('full: TCP fast open, where the proxy has its socket before the app', async (t) => {
+  const rig = createRig(t)
+  const { native } = rig
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const [SOL_TCP, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT] = [6, 23, 30]
+  setSysctl(pod, 'net.ipv4.tcp_fastopen', String(0x1 | 0x2 | 0x4 | 0x200))
+  native.socketSetOption(pod.listeners.outbound4, SOL_TCP, TCP_FASTOPEN, one)
+  const { fd } = sockets.connect(pod.netnsFd, '10.96.0.10', 80, {
+    before: (client) => native.socketSetOption(client, SOL_TCP, TCP_FASTOPEN_CONNECT, one),
+  })
+  sockets.send(fd, 'early')
+  const p1 = await sockets.accept(pod.listeners.outbound4)
+  sockets.send(fd, ' and late')
+  assert.equal(Buffer.from(await sockets.read(p1, 14)).toString(), 'early and late')
+  sockets.send(p1, 'answer')
+  assert.equal(Buffer.from(await sockets.read(fd, 6)).toString(), 'answer')
 })
 
 test('a full sockhash costs acceleration, and nothing else', async (t) => {

@@ -15,7 +15,12 @@ export interface LoadedYaml {
  */
 export function loadYaml(text: string, file: string): LoadedYaml {
   const lines = new LineCounter()
-  const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false })
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    // What is worth saying is an error here; nothing is to be written past us.
+    logLevel: 'error',
+  })
   const objects: unknown[] = []
   const errors: string[] = []
   const places = new Map<unknown, string>()

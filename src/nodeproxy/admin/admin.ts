@@ -14,6 +14,7 @@ export interface AdminSources {
   /** Asks the workers first. */
   reports(): Promise<readonly WorkerReport[]>
   counters(): Readonly<Record<string, bigint>>
+  keeper(): Promise<Readonly<Record<string, number>>>
   summary(): Readonly<Record<string, unknown>>
   logLevel(): LogLevel
   setLogLevel(level: LogLevel): void
@@ -39,6 +40,7 @@ const routes: Readonly<Record<string, Route>> = {
   'GET /connections': async (sources, request) =>
     show(request, connections(await sources.reports())),
   'GET /counters': (sources, request) => show(request, sources.counters()),
+  'GET /keeper': async (sources, request) => show(request, await sources.keeper()),
   'GET /log-level': (sources, request) => show(request, { level: sources.logLevel() }),
   'POST /log-level': setLogLevel,
   'POST /drain': async (sources) => {

@@ -42,6 +42,8 @@ export function acceptedOf(event: AcceptEvent): Accepted {
     direction,
     originFound: direction === 'inbound' || (event.flags & AcceptFlags.originFound) !== 0,
     originFlags: event.originFlags,
+    clientCookie: event.clientCookie,
+    legCookie: event.legCookie,
     peer: { address: textOf(event.peer), port: event.peerPort },
     asked,
   }

@@ -15,6 +15,10 @@ export interface Connection {
   readonly peer: Peer
   readonly asked: Peer
   readonly originFlags: number
+  /** Socket cookies: of the client's app, of the accepted socket, of the leg (0 until connected). */
+  readonly clientCookie: number
+  readonly clientLegCookie: number
+  serverLegCookie: number
   /** As known when it was decided; inbound ones may become known a little later. */
   source: Workload | undefined
   /** It was asked for, and the answer is on its way. */
@@ -36,5 +40,6 @@ export interface Connection {
   connected: boolean
   /** `opened` is told once, when the labels are known. */
   openedTold: boolean
+  /** Pair slots, from the moment when pairing is asked for. */
   slots: readonly [number, number] | undefined
 }

@@ -9,6 +9,9 @@ export interface Accepted {
   readonly originFound: boolean
   /** SLUICE_POD_ACCEL_* of the client pod when its app connected; outbound only. */
   readonly originFlags: number
+  /** Socket cookie of the client's app (0: not known), and of the accepted socket. */
+  readonly clientCookie: number
+  readonly legCookie: number
   readonly peer: Peer
   /** Where the client wanted to go. */
   readonly asked: Peer

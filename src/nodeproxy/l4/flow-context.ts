@@ -19,6 +19,8 @@ export interface FlowSettings extends RouteSettings {
 /** Hears what becomes of connections, for telemetry. */
 export interface FlowObserver {
   opened(connection: Connection): void
+  /** Its apps send to each other past the proxy from here on. */
+  paired(connection: Connection): void
   ended(connection: Connection, ended: Ended): void
 }
 

@@ -15,7 +15,7 @@ import { routeOutbound } from './route.ts'
  */
 export interface Flow {
   accepted(event: Accepted): void
-  connected(conn: number): void
+  connected(conn: number, legCookie: number): void
   connectFailed(conn: number, errno: number): void
   /** The kernel's pairing began (errno 0) or could not. */
   paired(conn: number, errno: number): void
@@ -32,7 +32,8 @@ export function createFlow(context: FlowContext): Flow {
   const { open } = context
   return {
     accepted: (event) => accepted(context, event),
-    connected: (conn) => withOpen(open, conn, (connection) => connected(context, connection)),
+    connected: (conn, legCookie) =>
+      withOpen(open, conn, (connection) => connected(context, connection, legCookie)),
     connectFailed: (conn, errno) =>
       withOpen(open, conn, (connection) => connectFailed(context, connection, errno)),
     paired: (conn, errno) =>
@@ -126,9 +127,10 @@ function tellOpened(context: FlowContext, connection: Connection): void {
   context.observer.opened(connection)
 }
 
-function connected(context: FlowContext, connection: Connection): void {
+function connected(context: FlowContext, connection: Connection, legCookie: number): void {
   const { balance, slots, commands } = context
   connection.connected = true
+  connection.serverLegCookie = legCookie
   if (connection.target !== undefined) balance.health.succeeded(connection.target.key)
   if (!connection.sourcePending) tellOpened(context, connection)
   if (!mayPair(connection)) return
@@ -157,7 +159,11 @@ function connectFailed(context: FlowContext, connection: Connection, errno: numb
 }
 
 function paired(context: FlowContext, connection: Connection, errno: number): void {
-  if (connection.slots === undefined || errno === 0) return
+  if (connection.slots === undefined) return
+  if (errno === 0) {
+    context.observer.paired(connection)
+    return
+  }
   context.slots.giveBack(connection.slots)
   connection.slots = undefined
 }
@@ -191,6 +197,9 @@ function newConnection(event: Accepted, pod: PodView): Connection {
     peer,
     asked,
     originFlags,
+    clientCookie: event.clientCookie,
+    clientLegCookie: event.legCookie,
+    serverLegCookie: 0,
     source: undefined,
     sourcePending: false,
     destination: undefined,

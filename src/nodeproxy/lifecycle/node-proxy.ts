@@ -135,7 +135,7 @@ function registerMetrics(parts: Parts, queuedBytes: () => number): void {
 }
 
 function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSources {
-  const { agent, store, pool, kernel, log, generation, options } = parts
+  const { agent, store, pool, kernel, keeper, log, generation, options } = parts
   return {
     pods: () => agent.pods(),
     resources: () => [...store.tables.resources.values()],
@@ -145,6 +145,7 @@ function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSourc
       return parts.reports
     },
     counters: () => kernel.counters(),
+    keeper: () => keeper.stats(),
     summary: () => ({ node: options.node, generation, pid: process.pid, ...kernel.report }),
     logLevel: () => log.logger.level as LogLevel,
     setLogLevel(level: LogLevel) {

@@ -73,6 +73,7 @@ export async function openParts(
         istio.add(report.series)
         log.writeLines(report.accessLines)
         store.touch(report.usedAddresses)
+        keepPairs(keeper, report, log)
       },
       onListener: (worker, event) => log.logger.warn({ worker, ...event }, 'listener trouble'),
       onNetnsFailed: (worker, event) => log.logger.warn({ worker, ...event }, 'no socket in pod'),
@@ -96,6 +97,13 @@ export async function openParts(
   undo.defer(() => agent.close())
   agents.push(agent)
   return { ...base, keeper, pool, publisher, agent, registry, istio, reports }
+}
+
+/** A pair that cannot be kept is no trouble before this process dies. */
+function keepPairs(keeper: Keeper, { pairs, endedPairs }: WorkerReport, { logger }: NodeLog): void {
+  const failed = (error: unknown): void => logger.debug({ error: String(error) }, 'pair not kept')
+  for (const pair of pairs) keeper.putPair(pair).catch(failed)
+  for (const cookie of endedPairs) keeper.dropPair(cookie).catch(failed)
 }
 
 function reachKeeper({ options, native, generation, log, kernel }: Base): Promise<Keeper> {

@@ -1,3 +1,4 @@
+import { CloseHow } from '../io/protocol.ts'
 import { monotonicMs } from '../time/clock.ts'
 import type { ToWorker, WorkerReport } from './worker-messages.ts'
 import type { WorkerRuntime } from './worker-runtime.ts'
@@ -45,6 +46,7 @@ export function handleMessage(worker: WorkerRuntime, message: ToWorker): void {
       applied(worker, message.request)
       return
     case 'resetAll':
+      leaveToKeeper(worker)
       flow.resetAll('the proxy is stopping')
       applied(worker, message.request)
       return
@@ -60,6 +62,12 @@ export function handleMessage(worker: WorkerRuntime, message: ToWorker): void {
 function applied(worker: WorkerRuntime, request: number): void {
   worker.reactor.flush()
   worker.post({ kind: 'applied', request })
+}
+
+/** The reactor refuses one of which it holds bytes: that one is reset like all others. */
+function leaveToKeeper({ pairs, reactor }: WorkerRuntime): void {
+  for (const conn of pairs.kept) reactor.commands.close(conn, CloseHow.adopted)
+  reactor.flush()
 }
 
 function retire(worker: WorkerRuntime, podId: number, reason: 'left' | 'ended'): void {
@@ -83,7 +91,10 @@ function report(worker: WorkerRuntime): WorkerReport {
   worker.usedAddresses.clear()
   const open: Record<number, number> = {}
   for (const { pod } of context.open.values()) open[pod.podId] = (open[pod.podId] ?? 0) + 1
+  const pairs = worker.pairs.take()
   return {
+    pairs: pairs.pairs,
+    endedPairs: pairs.ended,
     series: accumulator.take(),
     accessLines,
     usedAddresses,

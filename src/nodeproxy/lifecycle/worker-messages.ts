@@ -102,6 +102,18 @@ export type FromWorker =
       readonly errno: number
     }
 
+/** A paired connection; the descriptors are the reactor's. */
+export interface WorkerPair {
+  readonly clientLegCookie: bigint
+  readonly serverLegCookie: bigint
+  readonly clientAppCookie: bigint
+  readonly serverAppCookie: bigint
+  readonly slotToServer: number
+  readonly slotToClient: number
+  readonly clientLegFd: number
+  readonly serverLegFd: number
+}
+
 /** Batches of what happened, and totals since the worker's start. */
 export interface WorkerReport {
   readonly series: readonly SeriesDelta[]
@@ -111,6 +123,9 @@ export interface WorkerReport {
   readonly usedAddresses: readonly string[]
   readonly totals: Readonly<ConnectionTotals>
   readonly refusals: Readonly<Record<string, number>>
+  /** For the keeper: pairs that have lived long enough to be kept, and kept ones that ended. */
+  readonly pairs: readonly WorkerPair[]
+  readonly endedPairs: readonly bigint[]
   readonly reactor: Readonly<Record<string, number>>
   /** Open connections by pod number. */
   readonly open: Readonly<Record<number, number>>

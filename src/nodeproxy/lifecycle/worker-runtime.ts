@@ -20,6 +20,7 @@ import { monotonicMs } from '../time/clock.ts'
 import { realTime } from '../time/scheduler.ts'
 import { sharedAffinity } from './shared-affinity.ts'
 import type { FromWorker, WorkerOptions, WorkerSettings } from './worker-messages.ts'
+import { trackPairs, type WorkerPairs } from './worker-pairs.ts'
 
 /** Everything that one worker thread owns. Nothing of it is shared with another thread. */
 export interface WorkerRuntime {
@@ -34,8 +35,16 @@ export interface WorkerRuntime {
   readonly flow: Flow
   readonly accumulator: Accumulator
   readonly telemetry: ConnectionTelemetry
+  readonly pairs: WorkerPairs
   readonly accessLines: string[]
   readonly usedAddresses: Set<string>
+}
+
+/** What events need and is made after those who hear them. */
+interface LateParts {
+  flow?: Flow
+  pods?: ServedPods
+  reactor?: OpenReactor
 }
 
 /** Opens the worker's reactor in this thread and connects it with the flow. */
@@ -56,8 +65,14 @@ export function createWorkerRuntime(
     random: Math.random,
     node: options.node,
   })
-  const telemetry = observeConnections(accumulator, accessLog)
-  const parts: { flow?: Flow; pods?: ServedPods } = {}
+  const parts: LateParts = {}
+  const pairs = trackPairs({
+    native,
+    sockInfoMapFd: options.fds.sockInfoMapFd,
+    pairedFds: (conn) => parts.reactor?.pairedFds(conn),
+    nowMs: monotonicMs,
+  })
+  const telemetry = observeConnections(accumulator, accessLog, pairs)
   const handlers = reactorHandlers(parts, usedAddresses, post)
   const reactor = openReactor(native, reactorOptions(options), handlers)
   const pods = createServedPods(reactor.commands, options.limits)
@@ -81,8 +96,8 @@ export function createWorkerRuntime(
     open: new Map(),
   }
   const flow = createFlow(context)
-  Object.assign(parts, { flow, pods })
-  const fixed = { options, post, reactor, pods, ownAffinity, context, flow, telemetry }
+  Object.assign(parts, { flow, pods, reactor })
+  const fixed = { options, post, reactor, pods, ownAffinity, context, flow, telemetry, pairs }
   return Object.assign(state, fixed, { accumulator, accessLines, usedAddresses })
 }
 
@@ -97,7 +112,7 @@ function createBalance(own: Affinity, post: (message: FromWorker) => void): Bala
 
 /** Events come only after commands, and those only when all parts are there. */
 function reactorHandlers(
-  parts: { readonly flow?: Flow; readonly pods?: ServedPods },
+  parts: LateParts,
   usedAddresses: Set<string>,
   post: (message: FromWorker) => void,
 ): EventHandlers {
@@ -107,7 +122,7 @@ function reactorHandlers(
       noteUse(usedAddresses, accepted)
       parts.flow?.accepted(accepted)
     },
-    onConnected: (event) => parts.flow?.connected(event.conn),
+    onConnected: (event) => parts.flow?.connected(event.conn, event.legCookie),
     onConnectFailed: (event) => parts.flow?.connectFailed(event.conn, event.errno),
     onDone: (event) => parts.flow?.ended(endedOf(event)),
     onTimer() {

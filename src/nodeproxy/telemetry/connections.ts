@@ -18,6 +18,13 @@ export interface ConnectionTotals {
   pairedBytes: number
 }
 
+/** Hears of pairs alone: who keeps them over a restart. */
+export interface PairObserver {
+  paired(connection: Connection): void
+  /** Of every connection, paired or not. */
+  ended(connection: Connection, ended: Ended): void
+}
+
 /** Connections and bytes of `kind` refusal, for `sluice_refusals_total`. */
 export type RefusalCounts = Map<string, number>
 
@@ -27,7 +34,11 @@ export interface ConnectionTelemetry extends FlowObserver {
 }
 
 /** Turns what becomes of connections into series, totals and access lines. */
-export function observeConnections(accumulator: Accumulator, log: AccessLog): ConnectionTelemetry {
+export function observeConnections(
+  accumulator: Accumulator,
+  log: AccessLog,
+  pairs: PairObserver,
+): ConnectionTelemetry {
   const totals: ConnectionTotals = {
     outbound: 0,
     inbound: 0,
@@ -50,7 +61,9 @@ export function observeConnections(accumulator: Accumulator, log: AccessLog): Co
         series(connection, reporter, '-').opened += 1
       }
     },
+    paired: (connection) => pairs.paired(connection),
     ended(connection, ended) {
+      pairs.ended(connection, ended)
       count(totals, refusals, connection, ended)
       const flags = responseFlags(connection, ended)
       for (const reporter of reportersOf(connection)) {

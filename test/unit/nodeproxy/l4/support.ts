@@ -165,6 +165,7 @@ export function bench(
     slots,
     observer: {
       opened: (connection) => record.opened.push(connection),
+      paired: () => {},
       ended: (connection) => record.ended.push(connection),
     },
     nowMs: options.now ?? (() => 0),
@@ -185,6 +186,8 @@ export function bench(
         direction: 'outbound',
         originFound: true,
         originFlags: 0,
+        clientCookie: 11,
+        legCookie: 12,
         peer: { address: pods[0]?.ipv4 ?? '', port: 40_000 },
         ...event,
       }),

@@ -28,6 +28,9 @@ function connection(changes: Partial<Connection> = {}): Connection {
     peer: { address: '10.0.0.1', port: 40_000 },
     asked: { address: '10.96.0.10', port: 80 },
     originFlags: 0,
+    clientCookie: 0,
+    clientLegCookie: 0,
+    serverLegCookie: 0,
     source: workload('shop', '10.0.0.1'),
     sourcePending: false,
     destination: workload('cart', '10.0.0.2'),
@@ -115,7 +118,7 @@ test('the proxy reports for both sides of a connection within its node, else for
 
 test('opened once without flags, closed with the flags it ended with, bytes in between', () => {
   const accumulator = createAccumulator()
-  const telemetry = observeConnections(accumulator, () => {})
+  const telemetry = observeConnections(accumulator, () => {}, { paired: () => {}, ended: () => {} })
   const one = connection()
   telemetry.opened(one)
   telemetry.ended(one, { ...ended, reason: DoneReason.serverReset })

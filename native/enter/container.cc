@@ -12,7 +12,8 @@ bool UnshareContainer() {
 const char* MountContainer() {
   constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return "make mounts private";
-  // A fresh sysfs covers the machine's cgroup folders and bpffs, and shows this network namespace alone.
+  // A fresh sysfs covers the machine's cgroup folders and bpffs, and shows this network namespace
+  // alone.
   if (mount("sysfs", "/sys", "sysfs", kPlain | MS_RDONLY, nullptr) != 0) return "mount /sys";
   if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", kPlain | MS_RDONLY, nullptr) != 0) {
     return "mount /sys/fs/cgroup";

@@ -1,5 +1,5 @@
-// Runs a command inside a pod of the lab: in its cgroup and its network namespace from the command's
-// first instruction on, as a container runtime does.
+// Runs a command inside a pod of the lab: in its cgroup and its network namespace from the
+// command's first instruction on, as a container runtime does.
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
@@ -46,8 +46,9 @@ void EnterNetns(const std::string& path) {
   if (setns(netns.get(), CLONE_NEWNET) != 0) Fail("enter " + path);
 }
 
-// The rest of the container needs a process that was born in the new PID namespace. Its parent waits, and
-// ends as it ended; when the parent is killed, the child's parent-death signal ends the whole container.
+// The rest of the container needs a process that was born in the new PID namespace. Its parent
+// waits, and ends as it ended; when the parent is killed, the child's parent-death signal ends the
+// whole container.
 void ForkContainer() {
   if (!UnshareContainer()) Fail("new namespaces");
   const pid_t child = fork();
@@ -74,7 +75,8 @@ void ChangeUser(uid_t id) {
 }
 
 int Run(const Options& options) {
-  // The cgroup first: sockets belong to the cgroup that makes them, and so do all later steps' costs.
+  // The cgroup first: sockets belong to the cgroup that makes them, and so do all later steps'
+  // costs.
   if (!options.cgroup.empty()) WriteFile(options.cgroup + "/cgroup.procs", "0");
   if (!options.netns.empty()) EnterNetns(options.netns);
   for (const Sysctl& sysctl : options.sysctls) WriteFile("/proc/sys/" + sysctl.path, sysctl.value);

@@ -111,7 +111,8 @@ async function exec(
   const options: EnterOptions = container === undefined ? {} : { container }
   const [program = '', ...args] = enterArgv(findPlace(readStanding(name), place), command, options)
   const child = spawn(program, args, { stdio: 'inherit' })
-  // Those of the terminal reach the command by themselves, and what it makes of them is what counts.
+  // Those of the terminal reach the command by themselves, and what it makes of them is what
+  // counts.
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => {})
   const [status, signal] = (await once(child, 'exit')) as [number | null, string | null]
   process.exitCode = signal === null ? (status ?? 1) : 1

@@ -8,8 +8,8 @@ import { waitFor } from './process/wait.ts'
 const BPF_FS_MAGIC = 0xcafe4a11
 
 /**
- * Mounts bpffs where it is not, and makes the folders in it. The mount stays when the lab goes: systemd
- * would have made it at boot, and others may have pinned something since.
+ * Mounts bpffs where it is not, and makes the folders in it. The mount stays when the lab goes:
+ * systemd would have made it at boot, and others may have pinned something since.
  */
 export async function prepareBpffs(folders: readonly string[]): Promise<void> {
   if (!isBpffs()) {
@@ -25,7 +25,10 @@ function isBpffs(): boolean {
   return statfsSync(BPFFS).type === BPF_FS_MAGIC
 }
 
-/** One process of the machine at a time; the name is an abstract socket's, which ends with its owner. */
+/**
+ * One process of the machine at a time; the name is an abstract socket's, which ends with its
+ * owner.
+ */
 async function exclusively(name: string, act: () => Promise<void>): Promise<void> {
   const server = await waitFor(`the lock ${name}`, () => listenOn(`\0${name}`))
   try {

@@ -38,7 +38,10 @@ export function processesOf(path: string): number[] {
   )
 }
 
-/** Kills every process in and below the folder, waits for their end and removes it; nothing if it is gone. */
+/**
+ * Kills every process in and below the folder, waits for their end and removes it; nothing if it is
+ * gone.
+ */
 export async function removeCgroup(path: string): Promise<void> {
   if (!ignoreAbsent(() => writeFileSync(join(path, 'cgroup.kill'), '1'))) return
   await waitFor(`the processes of ${path} to end`, () => {

@@ -6,9 +6,9 @@ import { deleteNetns } from './net/ip.ts'
 import { waitFor } from './process/wait.ts'
 
 /**
- * Ends everything that carries the lab's name and removes it: processes, cgroups, namespaces (their links,
- * addresses and rules go with them), BPF pins and state. Works on what it finds, not on what somebody
- * remembers, so it also cleans after an owner that was killed half-way.
+ * Ends everything that carries the lab's name and removes it: processes, cgroups, namespaces (their
+ * links, addresses and rules go with them), BPF pins and state. Works on what it finds, not on what
+ * somebody remembers, so it also cleans after an owner that was killed half-way.
  * @throws Error when something still stands after ten seconds
  */
 export async function cleanLab(lab: string): Promise<void> {

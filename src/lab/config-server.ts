@@ -18,7 +18,10 @@ export interface ConfigServer {
   changeSettings(changes: SettingChanges): Promise<void>
   /** Objects beside the lab's own, as YAML would give them: right ones and wrong ones. */
   setExtraObjects(objects: readonly unknown[]): Promise<void>
-  /** What is wrong with the objects, in words. Everything that was changed before the call is published. */
+  /**
+   * What is wrong with the objects, in words. Everything that was changed before the call is
+   * published.
+   */
   problems(): Promise<readonly string[]>
   /** Likewise. Nodes that have taken everything wait for nothing. */
   status(): Promise<PublisherStatus>

@@ -1,4 +1,5 @@
-// The data path, seen at work: `npm run demo`, or `npm run -s demo -- -o json` for one JSON object at the end.
+// The data path, seen at work: `npm run demo`, or `npm run -s demo -- -o json` for one JSON object
+// at the end.
 import { parseArgs } from 'node:util'
 import { watchConntrack } from './demo/conntrack.ts'
 import { showDirect } from './demo/direct.ts'

@@ -20,7 +20,9 @@ const PRELUDE = [
   `flush table ${TABLE}`,
 ]
 
-/** The drops of one node, at its ends of the pods' links, where CNI plugins enforce NetworkPolicy. */
+/**
+ * The drops of one node, at its ends of the pods' links, where CNI plugins enforce NetworkPolicy.
+ */
 export function createDenials(netns: string) {
   const active = new Set<Denial>()
   let running: Promise<void> = Promise.resolve()

@@ -1,5 +1,5 @@
-// A process beside every lab: when the lab's owner ends without having cleaned up, SIGKILL included, the
-// pipe that is our standard input ends, and we clean up for it.
+// A process beside every lab: when the lab's owner ends without having cleaned up, SIGKILL
+// included, the pipe that is our standard input ends, and we clean up for it.
 //   janitor.ts LAB
 import { text } from 'node:stream/consumers'
 import { cleanLab } from './clean.ts'

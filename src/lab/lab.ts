@@ -29,8 +29,8 @@ export interface LabOptions {
 }
 
 /**
- * A cluster on this machine: nodes, pods and services out of network namespaces and cgroups. Whatever ends
- * the process that made it, everything is cleaned up.
+ * A cluster on this machine: nodes, pods and services out of network namespaces and cgroups.
+ * Whatever ends the process that made it, everything is cleaned up.
  */
 export interface Lab extends PodVerbs, AsyncDisposable {
   readonly name: string
@@ -59,7 +59,10 @@ export interface Lab extends PodVerbs, AsyncDisposable {
 
 let labsMade = 0
 
-/** Needs root. @throws Error when the name is taken or a tool of the machine fails; nothing is left then */
+/**
+ * Needs root. @throws Error when the name is taken or a tool of the machine fails; nothing is left
+ * then
+ */
 export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const {
     name = `p${process.pid}-${++labsMade}`,

@@ -20,7 +20,9 @@ export interface Mesh extends AsyncDisposable {
   readonly cgroups: readonly string[]
   /** Process ids of all proxies and keepers. */
   pids(): number[]
-  /** Waits until these pods are in the mesh, with the acceleration that their annotations ask for. */
+  /**
+   * Waits until these pods are in the mesh, with the acceleration that their annotations ask for.
+   */
   waitEnrolled(pods: readonly LabPod[]): Promise<void>
   /** Waits until they are known and not in it. */
   waitExcluded(pods: readonly LabPod[]): Promise<void>

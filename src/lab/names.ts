@@ -2,7 +2,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { cgroup2Mount } from './mounts.ts'
 
-/** Everything that a lab leaves in the machine's own namespaces is under one of these, and only these. */
+/**
+ * Everything that a lab leaves in the machine's own namespaces is under one of these, and only
+ * these.
+ */
 export interface LabPaths {
   /** State, sockets and logs; its creation is what makes a lab's name taken. */
   readonly run: string
@@ -29,7 +32,10 @@ export function labPaths(lab: string): LabPaths {
   }
 }
 
-/** The name, for ip-netns(8), of one of the lab's namespaces: `fabric`, `node.<name>`, `pod.<namespace>.<name>`. */
+/**
+ * The name, for ip-netns(8), of one of the lab's namespaces: `fabric`, `node.<name>`,
+ * `pod.<namespace>.<name>`.
+ */
 export function netnsName(lab: string, part: string): string {
   // The dot ends the lab's name, which has none: lab `a` never matches what belongs to `a-b`.
   return `${PREFIX}${lab}.${part}`

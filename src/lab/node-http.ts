@@ -8,7 +8,8 @@ export interface HttpReply {
 }
 
 /**
- * Asks a server that only the given place can reach. Its network namespace is not ours, so curl goes there.
+ * Asks a server that only the given place can reach. Its network namespace is not ours, so curl
+ * goes there.
  * @throws Error when nothing answers
  */
 export async function httpFrom(where: Runner, url: string, method = 'GET'): Promise<HttpReply> {

@@ -15,7 +15,10 @@ import {
 import type { FabricMember } from './net/fabric.ts'
 import { createRunner, type Runner } from './runner.ts'
 
-/** A machine of the lab's cluster. Commands run on it as other system services' do: outside of kubepods. */
+/**
+ * A machine of the lab's cluster. Commands run on it as other system services' do: outside of
+ * kubepods.
+ */
 export interface LabNode extends Runner {
   readonly name: string
   readonly index: number

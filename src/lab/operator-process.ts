@@ -1,5 +1,5 @@
-// The lab's operator as a process of its own: whoever made the lab may be busy for longer than a node waits
-// for an answer.
+// The lab's operator as a process of its own: whoever made the lab may be busy for longer than a
+// node waits for an answer.
 //   operator-process.ts SOCKET
 // Takes an order a line, and answers each with a line. The first one starts the server.
 import { createInterface } from 'node:readline'

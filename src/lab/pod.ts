@@ -86,7 +86,10 @@ export function planPod(lab: string, spec: PodSpec, { node, podIndexes }: NodePa
   }
 }
 
-/** In kubelet's order: the pod's cgroup, then (the network is there) its sandbox, then its container. */
+/**
+ * In kubelet's order: the pod's cgroup, then (the network is there) its sandbox, then its
+ * container.
+ */
 export async function startSandbox({ pod, sandboxCgroup, spec }: PodParts): Promise<LabProcess> {
   makeCgroup(sandboxCgroup)
   const pause = startProcess(pauseArgv({ cgroup: sandboxCgroup, netns: pod.netns }))

@@ -48,7 +48,8 @@ export function readStanding(lab: string): Standing {
 }
 
 /**
- * A node by its name, or a pod by namespace/name (the namespace may be left out where the name is clear).
+ * A node by its name, or a pod by namespace/name (the namespace may be left out where the name is
+ * clear).
  * @throws Error with the names there are
  */
 export function findPlace(standing: Standing, wanted: string): Place {

@@ -1,7 +1,8 @@
 // Moves bytes and says what came of them.
-//   stream.ts serve PORT                       answers each client's end of stream with {"bytes", "crc32"}
-//   stream.ts send ADDRESS PORT BYTES [SECONDS]
-//     sends that many (not faster than in SECONDS), prints {"ok", "bytes", "seconds", "megabitPerSecond"}
+//   stream.ts serve PORT                       answers each client's end of stream with {"bytes",
+//   "crc32"} stream.ts send ADDRESS PORT BYTES [SECONDS]
+//     sends that many (not faster than in SECONDS), prints {"ok", "bytes", "seconds",
+//     "megabitPerSecond"}
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'

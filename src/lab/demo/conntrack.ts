@@ -22,8 +22,8 @@ export interface ConntrackWatch {
 export type Mark = readonly number[]
 
 /**
- * Follows each entry as it is made: a look at the table now and then would miss those that are gone.
- * Resolves when both nodes are watched.
+ * Follows each entry as it is made: a look at the table now and then would miss those that are
+ * gone. Resolves when both nodes are watched.
  */
 export async function watchConntrack(nodes: readonly LabNode[]): Promise<ConntrackWatch> {
   const watches = nodes.map((node) =>
@@ -55,7 +55,10 @@ async function isWatching(watch: LabProcess, node: LabNode): Promise<void> {
   await Promise.all([watch.waitForLine(/NEW/), probe()])
 }
 
-/** `[NEW] ipv4 2 tcp 6 120 SYN_SENT src=A dst=B sport=1 dport=2 [UNREPLIED] src=B dst=A sport=2 dport=1`. */
+/**
+ * `[NEW] ipv4 2 tcp 6 120 SYN_SENT src=A dst=B sport=1 dport=2 [UNREPLIED] src=B dst=A sport=2
+ * dport=1`.
+ */
 export function parseEntry(line: string): Entry | undefined {
   const values = (name: string) =>
     [...line.matchAll(new RegExp(`\\b${name}=(\\S+)`, 'g'))].map(([, value = '']) => value)

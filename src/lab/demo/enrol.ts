@@ -151,7 +151,8 @@ async function showPassThrough({ report, mesh, world }: MeshStage): Promise<void
 
 async function showSplice({ report, mesh, world }: MeshStage): Promise<void> {
   const { sender, sink } = world.bulk
-  // From the first connection to a listener that is older than the mesh, the kernel learns how its program reads.
+  // From the first connection to a listener that is older than the mesh, the kernel learns how its
+  // program reads.
   await sendBytes(sender, sink.addresses.v4, SINK_PORT, 1e6)
   const { megabitPerSecond } = await sendBytes(sender, sink.addresses.v4, SINK_PORT, BULK_BYTES)
   const paired = await waitFor('bytes of paired connections in the metrics', async () => {

@@ -9,7 +9,10 @@ const BULK_BYTES = 200e6
 /** Long enough to outlive the proxy's return. */
 const BULK_SECONDS = 6
 
-/** The proxy dies under traffic and comes back: nothing that asks anew is refused, and a paired stream goes on. */
+/**
+ * The proxy dies under traffic and comes back: nothing that asks anew is refused, and a paired
+ * stream goes on.
+ */
 export async function killUnderTraffic({ world, traffic, report, mesh }: MeshStage): Promise<void> {
   const { sender, sink } = world.bulk
   const proxy = mesh.proxyOn('node1')
@@ -52,7 +55,10 @@ function wasUnderWay(one: Asked, killedAt: number): boolean {
   return one.at <= killedAt && one.at + one.us / 1000 >= killedAt
 }
 
-/** A namespace that fails closed is refused while its node has no proxy, and never let through unprotected. */
+/**
+ * A namespace that fails closed is refused while its node has no proxy, and never let through
+ * unprotected.
+ */
 export async function killFailClosed({ world, report, mesh }: MeshStage): Promise<void> {
   const { client, server } = world.vault
   const proxy = mesh.proxyOn('node2')

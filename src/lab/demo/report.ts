@@ -28,11 +28,6 @@ export interface Figures {
   answeredBy: Record<string, number>
 }
 
-export interface Check {
-  readonly name: string
-  readonly ok: boolean
-}
-
 /** Tells people what happens while it happens, and sums it up at the end. */
 export interface Report {
   readonly figures: Figures

@@ -22,7 +22,9 @@ export interface MeshStage extends Stage {
 const SAMPLE = 40
 const SAMPLE_TIMEOUT_MS = 60_000
 
-/** Lets traffic run until each client has asked that often since `time`, and gives those answers. */
+/**
+ * Lets traffic run until each client has asked that often since `time`, and gives those answers.
+ */
 export async function sample(
   clients: readonly Client[],
   time: number,

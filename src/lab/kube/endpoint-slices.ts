@@ -11,8 +11,8 @@ import type {
 } from './objects.ts'
 
 /**
- * What Kubernetes' EndpointSlice controller makes of a service and its pods: one slice for every family and
- * every set of resolved ports (pods may give different numbers to one named port).
+ * What Kubernetes' EndpointSlice controller makes of a service and its pods: one slice for every
+ * family and every set of resolved ports (pods may give different numbers to one named port).
  * @param zones zone by node
  */
 export function endpointSlicesOf(

@@ -34,9 +34,9 @@ export interface ProxyRules {
 const MASQUERADE_MARK = '0x4000'
 
 /**
- * nftables rules that do what kube-proxy's nftables mode does (pkg/proxy/nftables): translate service
- * addresses to ready endpoints at random, masquerade what would come back another way, refuse where there
- * is no endpoint. One transaction; client affinity survives it.
+ * nftables rules that do what kube-proxy's nftables mode does (pkg/proxy/nftables): translate
+ * service addresses to ready endpoints at random, masquerade what would come back another way,
+ * refuse where there is no endpoint. One transaction; client affinity survives it.
  * @param previous what the node has, from the last call for this family
  */
 export function proxyRules(
@@ -246,7 +246,9 @@ function backendsOf(slices: readonly EndpointSliceObject[], port: ServicePortObj
   })
 }
 
-/** Ready ones; where there is none, those that terminate but still serve (pkg/proxy/topology.go). */
+/**
+ * Ready ones; where there is none, those that terminate but still serve (pkg/proxy/topology.go).
+ */
 function usable(backends: readonly Backend[]): readonly Backend[] {
   const ready = backends.filter(({ endpoint }) => endpoint.conditions.ready)
   if (ready.length > 0) return ready

@@ -4,8 +4,8 @@ import { isKind } from './objects.ts'
 import { namespaceObject } from './specs.ts'
 
 /**
- * The lab's API server: the objects of what it made, EndpointSlices derived. Objects are never changed,
- * only replaced, so readers may keep what they were given.
+ * The lab's API server: the objects of what it made, EndpointSlices derived. Objects are never
+ * changed, only replaced, so readers may keep what they were given.
  */
 export interface ObjectStore {
   /** Adds or replaces; a namespace that the object names comes into being. */

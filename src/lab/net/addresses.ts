@@ -1,6 +1,6 @@
 /**
- * The lab's address plan. Every lab has namespaces of its own, so all labs use the same addresses. They
- * are those that kind and kubeadm use, because people know them.
+ * The lab's address plan. Every lab has namespaces of its own, so all labs use the same addresses.
+ * They are those that kind and kubeadm use, because people know them.
  */
 export interface Addresses {
   readonly v4: string
@@ -29,7 +29,10 @@ export function hostAddresses(host: number, ipv6: boolean): Addresses {
   return { v4: `172.18.0.${100 + host}`, v6: ipv6 ? `fd00:172:18::${hex(100 + host)}` : undefined }
 }
 
-/** A node's share of the pod network; from 1 on, so that no IPv6 address has a group of zero to leave out. */
+/**
+ * A node's share of the pod network; from 1 on, so that no IPv6 address has a group of zero to
+ * leave out.
+ */
 export function podCidrs(index: number, ipv6: boolean): Addresses {
   const node = index + 1
   return { v4: `10.244.${node}.0/24`, v6: ipv6 ? `fd00:10:244:${hex(node)}::/64` : undefined }
@@ -61,7 +64,10 @@ function hex(value: number): string {
   return value.toString(16)
 }
 
-/** The smallest free number, one after the other round the range, as the host-local IPAM plugin hands them out. */
+/**
+ * The smallest free number, one after the other round the range, as the host-local IPAM plugin
+ * hands them out.
+ */
 export function createAllocator(count: number, what: string) {
   const used = new Set<number>()
   let next = 0

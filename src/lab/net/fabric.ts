@@ -22,8 +22,8 @@ export interface FabricMember {
 }
 
 /**
- * The bridge is the members' default router too: a node without a route would refuse what the real network
- * swallows. The namespace is there already: all of a lab's are made in one go.
+ * The bridge is the members' default router too: a node without a route would refuse what the real
+ * network swallows. The namespace is there already: all of a lab's are made in one go.
  */
 export async function buildFabric(lab: string, ipv6: boolean): Promise<Fabric> {
   const netns = netnsPath(netnsName(lab, 'fabric'))

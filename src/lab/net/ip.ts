@@ -2,7 +2,8 @@ import { runCommand } from '../process/command.ts'
 import { type EnterOptions, enterArgv } from '../process/enter.ts'
 
 /**
- * Runs ip(8) commands in one process, inside the namespace where one is given. Stops at the first that fails.
+ * Runs ip(8) commands in one process, inside the namespace where one is given. Stops at the first
+ * that fails.
  */
 export async function ipBatch(
   netns: string | undefined,
@@ -10,8 +11,8 @@ export async function ipBatch(
   sysctls: NonNullable<EnterOptions['sysctls']> = {},
 ): Promise<void> {
   if (lines.length === 0) return
-  // Through sluice-enter also where there is nothing to enter: it ends with its parent, so that a killed
-  // owner's half-done work does not go on behind the janitor's back.
+  // Through sluice-enter also where there is nothing to enter: it ends with its parent, so that a
+  // killed owner's half-done work does not go on behind the janitor's back.
   const argv = enterArgv(netns === undefined ? {} : { netns }, ['ip', '-batch', '-'], { sysctls })
   await runCommand(argv, { input: lines.join('\n') })
 }

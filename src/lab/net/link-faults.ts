@@ -9,7 +9,9 @@ import { ipBatch } from './ip.ts'
 /** Takes a fault away again; more than once is no error. */
 export type Undo = () => Promise<void>
 
-/** The bridge stops forwarding for that node; its link stays up, as when a switch far away fails. */
+/**
+ * The bridge stops forwarding for that node; its link stays up, as when a switch far away fails.
+ */
 export async function cutLink(fabric: Fabric, node: LabNode): Promise<Undo> {
   await setPortState(fabric, node.port, 'disabled')
   return () => setPortState(fabric, node.port, 'forwarding')
@@ -25,8 +27,8 @@ async function setPortState(
 }
 
 /**
- * Every frame to and from that node is that much later. Carried by a process, since many kernels come
- * without netem; good for tens of thousands of frames a second.
+ * Every frame to and from that node is that much later. Carried by a process, since many kernels
+ * come without netem; good for tens of thousands of frames a second.
  * @param cgroup where that process runs
  */
 export async function delayLink(

@@ -19,9 +19,9 @@ export interface PodNetworkNode {
 }
 
 /**
- * Connects pods to their node as routing CNI plugins do (ptp, Calico): a pair of interfaces and a host route
- * a pod, the node as the gateway, no bridge. Same-node traffic crosses the node's forwarding path, where
- * NetworkPolicy stands.
+ * Connects pods to their node as routing CNI plugins do (ptp, Calico): a pair of interfaces and a
+ * host route a pod, the node as the gateway, no bridge. Same-node traffic crosses the node's
+ * forwarding path, where NetworkPolicy stands.
  */
 export async function connectPods(node: PodNetworkNode, links: readonly PodLink[]): Promise<void> {
   await ipBatch(
@@ -32,8 +32,8 @@ export async function connectPods(node: PodNetworkNode, links: readonly PodLink[
 }
 
 /**
- * At once; with the namespace alone the pairs would go some time later, when the kernel gets round to it.
- * Those that are not there are no error.
+ * At once; with the namespace alone the pairs would go some time later, when the kernel gets round
+ * to it. Those that are not there are no error.
  */
 export async function disconnectPods(
   node: PodNetworkNode,

@@ -13,7 +13,10 @@ export interface Place {
 export interface EnterOptions {
   /** net.* of the namespace, set before the command runs. */
   readonly sysctls?: Readonly<Record<string, string>>
-  /** The namespaces, mounts and capabilities of a container; else the process sees the machine as root. */
+  /**
+   * The namespaces, mounts and capabilities of a container; else the process sees the machine as
+   * root.
+   */
   readonly container?: boolean
   /** With `container`: capabilities beyond the default set. */
   readonly capabilities?: readonly Capability[]
@@ -33,7 +36,10 @@ export function enterArgv(
   return [...head(place, options), '--', ...command]
 }
 
-/** The argument vector of a pod's first process: it keeps cgroup and namespace alive and says "ready". */
+/**
+ * The argument vector of a pod's first process: it keeps cgroup and namespace alive and says
+ * "ready".
+ */
 export function pauseArgv(place: Place): string[] {
   return [...head(place, {}), '--pause']
 }

@@ -22,7 +22,10 @@ export interface LabProcess {
   /** Complete lines of standard output so far. */
   lines(): readonly string[]
   onLine(listener: (line: string) => void): void
-  /** The first line, of now or later, that matches. Throws when the process ends or time passes before. */
+  /**
+   * The first line, of now or later, that matches. Throws when the process ends or time passes
+   * before.
+   */
   waitForLine(match: RegExp, timeoutMs?: number): Promise<string>
   kill(signal?: NodeJS.Signals): void
   /** SIGKILL, and waits for its end. */

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const DEFAULT_TIMEOUT_MS = 10_000
-/** Quick at first, then rarer: a probe may be a process, and what is waited for needs the CPU too. */
+/**
+ * Quick at first, then rarer: a probe may be a process, and what is waited for needs the CPU too.
+ */
 const FIRST_POLL_MS = 2
 const LAST_POLL_MS = 50
 const POLL_GROWTH = 1.3

@@ -21,8 +21,9 @@
 #include "counters.h"
 
 #define SLUICE_LAYOUT 1
-/* Stands in the sk_lookup program for the cookie of the netns that it is attached to, which no helper
- * tells it: user space loads a copy for each pod, with the pod's own in its place. */
+
+/* Stands in the sk_lookup program for the cookie of the netns that it is attached to, which no
+ * helper tells it: user space loads a copy for each pod, with the pod's own in its place. */
 #define SLUICE_OWN_NETNS 0x736c756963650001
 
 #define SLUICE_GENERATIONS 4 /* proxy generations that may live side by side */

@@ -250,7 +250,7 @@ test("SYNs to loopback and UDP inside a pod are nobody else's business", async (
   assert.equal(datagrams.rose.lookupNotTcp, 1)
 })
 
-test("a pod that gives itself another's address does not reach that one's listener", async (t) => {
+test("a pod with another's address does not reach that one's listener", async (t) => {
   const rig = createRig(t)
   const victim = await createPod(rig)
   const addresses = { ipv4: '10.77.0.66', ipv6: 'fd77::66', others: [victim.ipv4, victim.ipv6] }
@@ -265,7 +265,8 @@ test("a pod that gives itself another's address does not reach that one's listen
     assert.equal(rose.lookupNotPod, 1)
     assert.equal(failure(rig, result.fd), ECONNREFUSED)
   }
-  // The victim's own connection, from the attacker's namespace: the tuple is published, but not there.
+  // The victim's own connection, from the attacker's namespace: the tuple is published, but not
+  // there.
   const app = sockets.connect(victim.netnsFd, '10.96.0.10', 80)
   const p1 = await sockets.accept(victim.listeners.outbound4)
   const { port: source } = rig.native.socketLocal(app.fd)

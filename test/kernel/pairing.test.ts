@@ -1,4 +1,5 @@
-// Pairing taken up and given back in mid-stream, while both apps and the proxy run at the same time.
+// Pairing taken up and given back in mid-stream, while both apps and the proxy run at the same
+// time.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -70,11 +71,11 @@ test('no byte is lost, doubled or overtaken when pairing changes in mid-stream',
     directions.push({ from: it.p1, to: it.p2, pair: pairUp, held })
     directions.push({ from: it.p2, to: it.p1, pair: pairDown, held })
   }
-  let finished = false
+  const state = { finished: false }
   const apps = Promise.all([startApps(clients, 1), startApps(servers, 2)]).finally(() => {
-    finished = true
+    state.finished = true
   })
-  while (!finished) {
+  while (!state.finished) {
     for (const direction of directions) {
       if (Math.random() < 0.05) direction.pair.want(Math.random() < 0.7)
       forward(rig, direction)

@@ -57,14 +57,6 @@ export const traceHooks = [
   { program: 'enter_splice', object: 'trace', tracepoint: 'sys_enter_splice' },
 ] as const
 
-export const queryPrograms = [
-  'query_queue',
-  'refresh_usage',
-  'forget_address',
-  'count_entries',
-] as const
-export type QueryProgram = (typeof queryPrograms)[number]
-
 /** Objects without which nothing works, and those whose rejection costs one feature. */
 export const requiredObjects = ['lookup', 'peername', 'sockops', 'connect', 'query'] as const
 export const optionalObjects = ['kubelet', 'sockopt', 'verdict', 'trace'] as const

@@ -1,5 +1,5 @@
 import { settingsLayout, unclassifiedModes } from './abi.ts'
-import { decode, encode } from './layout.ts'
+import { encode } from './layout.ts'
 
 /**
  * The kernel programs' own settings, for the whole node; one map write makes them effective at
@@ -46,19 +46,6 @@ export function encodeSettings(settings: Settings, olderLayout: boolean): Uint8A
     olderLayout: olderLayout ? 1 : 0,
     accessEvents: settings.accessEvents ? 1 : 0,
   })
-}
-
-export function decodeSettings(bytes: Uint8Array): Settings {
-  const raw = decode(settingsLayout, bytes)
-  return {
-    beatMaxAgeMs: Number(raw.beatMaxAgeNs / nsPerMs),
-    pairLimitBytes: Number(raw.pairLimitBytes),
-    legLimitBytes: Number(raw.legLimitBytes),
-    nodeLimitBytes: Number(raw.nodeLimitBytes),
-    unclassified: raw.unclassified === unclassifiedModes.refuse ? 'refuse' : 'count',
-    acceleration: raw.acceleration === 1,
-    accessEvents: raw.accessEvents === 1,
-  }
 }
 
 function positive(name: string, value: number): bigint {

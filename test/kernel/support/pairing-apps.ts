@@ -1,5 +1,5 @@
-// Worker thread: the apps at one end of many connections. Each sends a stream that is known by its seed, in
-// pieces of random sizes, reads at random, and checks every byte that comes.
+// Worker thread: the apps at one end of many connections. Each sends a stream that is known by its
+// seed, in pieces of random sizes, reads at random, and checks every byte that comes.
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadNative } from '../../../src/nodeproxy/native.ts'
 
@@ -21,7 +21,9 @@ export type AppsOutput = readonly string[]
 const EAGAIN = -11
 const longestPiece = 40_000
 
-/** The stream's byte at this offset: differs between neighbours, between pages and between streams. */
+/**
+ * The stream's byte at this offset: differs between neighbours, pages and streams.
+ */
 function byteAt(seed: number, offset: number): number {
   return (seed * 31 + offset * 167 + (offset >>> 8) * 13 + (offset >>> 16) * 7) & 255
 }

@@ -20,7 +20,8 @@ const char* MountContainer() {
   }
   if (mount("proc", "/proc", "proc", kPlain, nullptr) != 0) return "mount /proc";
   if (mount("/proc/sys", "/proc/sys", nullptr, MS_BIND, nullptr) != 0) return "bind /proc/sys";
-  if (mount(nullptr, "/proc/sys", nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | kPlain, nullptr) != 0) {
+  constexpr unsigned long kReadOnly = MS_BIND | MS_REMOUNT | MS_RDONLY | kPlain;
+  if (mount(nullptr, "/proc/sys", nullptr, kReadOnly, nullptr) != 0) {
     return "make /proc/sys read-only";
   }
   if (mount("tmpfs", "/run", "tmpfs", kPlain, "mode=755,size=16m") != 0) return "mount /run";

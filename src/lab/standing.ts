@@ -58,13 +58,12 @@ export function findPlace(standing: Standing, wanted: string): Place {
   )
   const found = [...pods, ...standing.nodes.filter(({ name }) => name === wanted)]
   if (found[0] !== undefined && found.length === 1) return found[0].place
+  const problem = found.length === 0 ? 'nothing is' : 'several pods are'
   const names = [
     ...standing.nodes.map(({ name }) => name),
     ...standing.pods.map(({ namespace, name }) => `${namespace}/${name}`),
   ]
-  throw new Error(
-    `${found.length === 0 ? 'nothing is' : 'several pods are'} called '${wanted}': there are ${names.join(', ')}`,
-  )
+  throw new Error(`${problem} called '${wanted}': there are ${names.join(', ')}`)
 }
 
 function standingFile(lab: string): string {

@@ -204,7 +204,7 @@ test('a cluster without a mesh', async (t) => {
   })
 })
 
-test('pods have the cgroups of a kubelet, and are in them from their first instruction', async () => {
+test('pods have the cgroups of a kubelet, and are in them from the first instruction', async () => {
   await using lab = await createLab({ nodes: ['node1'] })
   for (const cgroupStyle of ['cgroupfs', 'systemd'] as const) {
     for (const qos of ['guaranteed', 'burstable', 'besteffort'] as const) {

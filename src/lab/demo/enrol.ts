@@ -52,9 +52,7 @@ export async function enrol(stage: MeshStage): Promise<void> {
     iptablesRulesAdded: rules.length,
     podsChanged: podsChanged(before, after).length,
   })
-  report.say(
-    `conntrack: ${translated.length} translated entries, ${plain.size} plain ones of legs between pods`,
-  )
+  report.say(`conntrack: ${translated.length} translated entries, ${plain.size} plain ones of legs`)
   for (const { flow } of translated.slice(0, 5)) report.say(`translated: ${flow}`)
   for (const rule of rules.slice(0, 5)) report.say(`added: ${rule}`)
   for (const pod of podsChanged(before, after)) report.say(`changed: ${pod}`)
@@ -163,7 +161,7 @@ async function showSplice({ report, mesh, world }: MeshStage): Promise<void> {
   report.figures.spliced = await metricSum(mesh, 'sluice_paired_connections_total')
   report.figures.acceleratedSends = await mesh.counter('verdictToLeg')
   report.say(
-    `bulk (accelerate=full): ${megabytes(BULK_BYTES)} sent at ${megabitPerSecond} Mbit/s, checked at both ends`,
+    `bulk (accelerate=full): ${megabytes(BULK_BYTES)} arrived whole at ${megabitPerSecond} Mbit/s`,
   )
   report.say(
     `${megabytes(paired)} of it went from application to application in the kernel, past the proxy`,

@@ -40,7 +40,7 @@ export async function killUnderTraffic({ world, traffic, report, mesh }: MeshSta
   const refused = failures(answers).length - cut.length
   for (const one of failures(answers).slice(0, 5)) report.say(JSON.stringify(one))
   report.say(
-    `${answers.length} connections asked since, ${cut.length} were under way in the proxy when it died`,
+    `${answers.length} connections asked since, ${cut.length} were in the proxy when it died`,
   )
   report.check('no new connection failed', refused === 0)
   report.check(

@@ -76,7 +76,7 @@ export function createReport(write: (line: string) => void): Report {
       const ok = failed.length === 0
       const seconds = Math.round((performance.now() - start) / 100) / 10
       write(
-        `\n${ok ? 'All of it held' : `${failed.length} did not hold: ${failed.join('; ')}`}, in ${seconds} s.`,
+        ok ? `\nAll of it held, in ${seconds} s.` : `\nThis did not hold: ${failed.join('; ')}.`,
       )
       return { ok, json: JSON.stringify({ ok, ...figures, failedChecks: failed, seconds }) }
     },

@@ -68,7 +68,7 @@ export function proxyRules(
     ...MAPS.map((map) => `flush map ${table} ${map}`),
     ...sets.map(
       ({ name, seconds }) =>
-        `add set ${table} ${name} { type ${syntax.type} ; flags dynamic,timeout ; timeout ${seconds}s ; }`,
+        `add set ${table} ${name} { type ${syntax.type} ; ${affinityFlags(seconds)} }`,
     ),
     ...chains.map(({ name, hook }) => `add chain ${table} ${name} ${hook ?? ''}`),
     ...chains.flatMap(({ name, rules }) =>
@@ -101,6 +101,11 @@ const V6: Syntax = {
   type: 'ipv6_addr',
   podNetwork: POD_NETWORK_V6,
   target: (address, port) => `[${address}]:${port}`,
+}
+
+/** An entry lasts that long after its client's last new connection. */
+function affinityFlags(seconds: number): string {
+  return `flags dynamic,timeout ; timeout ${seconds}s ;`
 }
 
 const MAPS = ['service-ips', 'no-endpoints']
@@ -137,7 +142,7 @@ function baseChains({ table, podNetwork }: Syntax): Chain[] {
       rules: [
         `meta mark and ${MASQUERADE_MARK} != 0 masquerade fully-random`,
         // Not kube-proxy's but the CNI plugin's: what leaves the cluster has the node's address.
-        `${table} saddr ${podNetwork} ${table} daddr != ${podNetwork} oifname eth0 masquerade fully-random`,
+        `${table} saddr ${podNetwork} ${table} daddr != ${podNetwork} oifname eth0 masquerade`,
       ],
     },
     ...refuse,
@@ -149,7 +154,8 @@ function serviceChains(front: Frontend, { table, podNetwork, target }: Syntax): 
   const sticky = front.affinitySeconds > 0
   const goto = ({ id }: { readonly id: string }) => `goto endpoint-${id}`
   const choices = front.backends.map((backend, index) => `${index} : ${goto(backend)}`).join(', ')
-  const fromOutside = `${table} daddr ${front.clusterIP} ${table} saddr != ${podNetwork} jump mark-for-masquerade`
+  const outside = `${table} saddr != ${podNetwork}`
+  const fromOutside = `${table} daddr ${front.clusterIP} ${outside} jump mark-for-masquerade`
   const service = [
     ...(front.clusterIP === undefined ? [] : [fromOutside]),
     ...(sticky
@@ -209,7 +215,8 @@ function frontendsOf(
       slice.metadata.labels['kubernetes.io/service-name'] === service.metadata.name,
   )
   return service.spec.ports.map((port) => {
-    const id = `${service.metadata.namespace}-${service.metadata.name}-${port.protocol.toLowerCase()}-${port.port}`
+    const { namespace, name } = service.metadata
+    const id = `${namespace}-${name}-${port.protocol.toLowerCase()}-${port.port}`
     const { verdict, backends } = choose(backendsOf(own, port), service, node)
     return {
       id,

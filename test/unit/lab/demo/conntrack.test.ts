@@ -4,7 +4,8 @@ import { parseEntry } from '../../../../src/lab/demo/conntrack.ts'
 
 test('an entry of a ClusterIP is translated', () => {
   const entry = parseEntry(
-    '    [NEW] ipv4     2 tcp      6 120 SYN_SENT src=10.244.1.2 dst=10.96.0.10 sport=46548 dport=80 [UNREPLIED] src=10.244.2.2 dst=10.244.1.2 sport=8080 dport=46548',
+    '    [NEW] ipv4     2 tcp      6 120 SYN_SENT src=10.244.1.2 dst=10.96.0.10 sport=46548 ' +
+      'dport=80 [UNREPLIED] src=10.244.2.2 dst=10.244.1.2 sport=8080 dport=46548',
   )
   assert.deepEqual(entry, {
     from: '10.244.1.2',
@@ -16,7 +17,8 @@ test('an entry of a ClusterIP is translated', () => {
 
 test('an entry between two pods is plain', () => {
   const entry = parseEntry(
-    '    [NEW] ipv6     10 tcp      6 120 SYN_SENT src=fd00::1 dst=fd00::2 sport=1 dport=2 [UNREPLIED] src=fd00::2 dst=fd00::1 sport=2 dport=1',
+    '    [NEW] ipv6     10 tcp      6 120 SYN_SENT src=fd00::1 dst=fd00::2 sport=1 dport=2 ' +
+      '[UNREPLIED] src=fd00::2 dst=fd00::1 sport=2 dport=1',
   )
   assert.equal(entry?.translated, false)
 })

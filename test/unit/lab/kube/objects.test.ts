@@ -49,7 +49,7 @@ function smallStore() {
   return store
 }
 
-test("a namespace comes into being with its first object, and objects with the operator's approval", () => {
+test('a namespace comes with its first object, and the operator takes all objects', () => {
   const store = smallStore()
   assert.ok(store.get('Namespace', '', 'shop'))
   // The port that no pod has is the only thing it remarks on.
@@ -60,7 +60,7 @@ test("a namespace comes into being with its first object, and objects with the o
   assert.match(remarks[0] ?? '', /^warning has port 81 "admin"/)
 })
 
-test('slices have one group for each set of resolved ports, and no port that a pod does not have', () => {
+test('slices have a group for each set of resolved ports, and no port that a pod has not', () => {
   const slices = smallStore().list().filter(isKind('EndpointSlice'))
   const seen = slices.map(({ addressType, ports, endpoints }) => [
     addressType,

@@ -153,7 +153,7 @@ test('the proxy is killed', async (t) => {
 
 test('connections that come while no proxy answers wait for it', async () => {
   await using world = await createMeshWorld({ accessLog: 0 })
-  world.mesh.config.changeSettings({ failureMode: 'closed' })
+  await world.mesh.config.changeSettings({ failureMode: 'closed' })
   const { client, near } = await addServing(world, 'waiting', 'auto')
   const { process: proxy } = world.mesh.proxyOn('node1')
   const asking = startAsking(client, near.addresses.v4, port, { patienceMs: 10_000 })
@@ -171,7 +171,7 @@ test('connections that come while no proxy answers wait for it', async () => {
 
 test('a pod that fails closed', async (t) => {
   await using world = await createMeshWorld({ accessLog: 0 })
-  world.mesh.config.changeSettings({ failureMode: 'closed' })
+  await world.mesh.config.changeSettings({ failureMode: 'closed' })
   const trio = await addServing(world, 'closed', 'auto')
   const { client, near, far } = trio
   const proxy = world.mesh.proxyOn('node1')

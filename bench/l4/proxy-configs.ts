@@ -50,6 +50,7 @@ error_log ${stateDir}/error.log crit;
 events { worker_connections 19000; }
 stream {
   tcp_nodelay on;
+  proxy_half_close on;
   proxy_timeout 10m;
 ${servers.join('')}}
 `

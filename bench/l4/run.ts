@@ -111,18 +111,9 @@ async function measureRound(
   for (const { topology, workload, pods, rounds } of order) {
     const alsoInPath = inMesh(pods.peer) ? mesh.cgroups : []
     const redirected = inMesh(pods.peer) ? await mesh.redirected() : 0
-    const once = () => measure(pods, topology, workload, load, seconds, alsoInPath)
-    rounds.push(inMesh(pods.peer) ? await once() : await once().catch(onceMore(pods.peer, once)))
+    rounds.push(await measure(pods, topology, workload, load, seconds, alsoInPath))
     if (inMesh(pods.peer) && (await mesh.redirected()) <= redirected)
       throw new Error(`${pods.peer}: ${workload.name} did not go through the proxy`)
-  }
-}
-
-/** A peer may fail a run (HAProxy was seen to end a half-closed stream early); Sluice may not. */
-function onceMore<T>(peer: Peer, run: () => Promise<T>): (error: unknown) => Promise<T> {
-  return (error) => {
-    process.stderr.write(`${peer} failed and is run once more: ${String(error)}\n`)
-    return run()
   }
 }
 

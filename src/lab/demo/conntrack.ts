@@ -8,6 +8,11 @@ export interface Entry {
   readonly to: string
   /** Address translation: answers come from somewhere else, or go there. */
   readonly translated: boolean
+  /**
+   * The kernel gave it another source port alone: a closed connection of before the mesh, which was
+   * translated to the same server, still has that one.
+   */
+  readonly portClash: boolean
   /** The same for a connection on all nodes that it crosses. */
   readonly flow: string
 }
@@ -67,7 +72,7 @@ export function parseEntry(line: string): Entry | undefined {
   const [sport, replySport] = values('sport')
   const [dport, replyDport] = values('dport')
   if (src === undefined || dst === undefined || replyDport === undefined) return undefined
-  const translated =
-    src !== replyDst || dst !== replySrc || sport !== replyDport || dport !== replySport
-  return { from: src, to: dst, translated, flow: `${src} ${sport} ${dst} ${dport}` }
+  const translated = src !== replyDst || dst !== replySrc || dport !== replySport
+  const portClash = !translated && sport !== replyDport
+  return { from: src, to: dst, translated, portClash, flow: `${src} ${sport} ${dst} ${dport}` }
 }

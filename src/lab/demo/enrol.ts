@@ -50,6 +50,7 @@ export async function enrol(stage: MeshStage): Promise<void> {
     conntrackAdded: translated.length,
     conntrackPlain: plain.size,
     iptablesRulesAdded: rules.length,
+    conntrackPortClashes: entries.filter(({ portClash }) => portClash).length,
     podsChanged: podsChanged(before, after).length,
   })
   report.say(`conntrack: ${translated.length} translated entries, ${plain.size} plain ones of legs`)

@@ -13,6 +13,8 @@ export interface Figures {
   conntrackAdded: number
   /** Without translation: legs that cross a node's stack. At most one a leg. */
   conntrackPlain: number
+  /** Of those, with another source port, because an entry of before the mesh had it. */
+  conntrackPortClashes: number
   /** For comparison, before the mesh: entries of as many connections. */
   conntrackBefore: number
   iptablesRulesAdded: number
@@ -50,6 +52,7 @@ export function createReport(write: (line: string) => void): Report {
     acceleratedSends: 0,
     conntrackAdded: 0,
     conntrackPlain: 0,
+    conntrackPortClashes: 0,
     conntrackBefore: 0,
     iptablesRulesAdded: 0,
     podsChanged: 0,

@@ -11,6 +11,7 @@ test('an entry of a ClusterIP is translated', () => {
     from: '10.244.1.2',
     to: '10.96.0.10',
     translated: true,
+    portClash: false,
     flow: '10.244.1.2 46548 10.96.0.10 80',
   })
 })
@@ -23,11 +24,12 @@ test('an entry between two pods is plain', () => {
   assert.equal(entry?.translated, false)
 })
 
-test('a port that was changed is a translation as well', () => {
-  const entry = parseEntry(
-    'src=10.0.0.1 dst=10.0.0.2 sport=5 dport=80 src=10.0.0.2 dst=10.0.0.1 sport=80 dport=6',
-  )
-  assert.equal(entry?.translated, true)
+test('a server port that was changed is a translation, a client port is a clash', () => {
+  const sent = 'src=10.0.0.1 dst=10.0.0.2 sport=5 dport=80'
+  const server = parseEntry(`${sent} src=10.0.0.2 dst=10.0.0.1 sport=8080 dport=5`)
+  assert.deepEqual([server?.translated, server?.portClash], [true, false])
+  const client = parseEntry(`${sent} src=10.0.0.2 dst=10.0.0.1 sport=80 dport=6`)
+  assert.deepEqual([client?.translated, client?.portClash], [false, true])
 })
 
 test('other lines are no entries', () => {

@@ -8,7 +8,8 @@ export const EINPROGRESS = -115
 export const ECONNABORTED = -103
 export const ECONNREFUSED = -111
 
-const waitMs = 5000
+// Emulated guests take seconds to start a process.
+const waitMs = 30_000
 
 /** Waits for what other threads and the kernel do, without a fixed time. */
 export async function until<T>(

@@ -6,6 +6,7 @@ import type { PodStatus } from './pod-status.ts'
 import { reconcilePod, type ReconcileContext } from './reconcile.ts'
 import { newRecord, type PodRecord, setState, statusOf } from './record.ts'
 import { refreshOlderConnections } from './older-connections.ts'
+import { realTime } from '../time/scheduler.ts'
 import { type CgroupWatch, watchCgroups } from './watch.ts'
 import { createWorkQueue, type WorkQueue, type WorkResult } from './work-queue.ts'
 
@@ -18,6 +19,8 @@ export interface AgentOptions {
   /** The safety net under inotify. */
   readonly rescanMs: number
   readonly onError: (error: PodError) => void
+  /** A pod has come into another state. */
+  readonly onState: (status: PodStatus) => void
 }
 
 export interface PodError {
@@ -44,6 +47,8 @@ export interface Agent {
   releaseDescriptors(): void
 }
 
+const scanDelayMs = 20
+
 /** Everything the agent remembers. Its functions below are the only ones that change it. */
 interface State {
   readonly options: AgentOptions
@@ -52,6 +57,7 @@ interface State {
   nextPodId: number
   errors: number
   cleanedUp: boolean
+  scanPending: boolean
   readonly context: ReconcileContext
   readonly queue: WorkQueue
   readonly watch: CgroupWatch
@@ -74,7 +80,7 @@ export function startAgent(options: AgentOptions): Agent {
       if (uid === undefined) scan(state, 'all')
       else state.queue.add(uid)
     },
-    unclassifiedSeen: () => scan(state, 'all'),
+    unclassifiedSeen: () => scanSoon(state),
     pods: () =>
       [...state.records.values()].map((record) =>
         statusOf(record, handles.enrolments.get(record.uid)),
@@ -108,6 +114,7 @@ function newState(options: AgentOptions): State {
     nextPodId: 1,
     errors: 0,
     cleanedUp: false,
+    scanPending: false,
     context: {
       handles,
       procDir,
@@ -135,7 +142,11 @@ async function work(state: State, uid: string): Promise<WorkResult> {
   const { records } = state
   const record = records.get(uid) ?? newRecord(uid, state.nextPodId++, Date.now())
   records.set(uid, record)
+  const before = record.state
   const result = await reconcilePod(state.context, record)
+  if (record.state !== before) {
+    state.options.onState(statusOf(record, state.options.handles.enrolments.get(uid)))
+  }
   if (!state.cgroups.has(uid) && record.netns === undefined) records.delete(uid)
   return result
 }
@@ -157,6 +168,16 @@ function watchFailed(state: State, path: string, error: Error): void {
   const message = `watching ${path}: ${error.message}; raise fs.inotify.max_user_watches, ${until}`
   state.errors += 1
   onError({ pod: '', message, retryInMs: rescanMs })
+}
+
+/** A pod that nobody knows may connect thousands of times a second: one look serves them all. */
+function scanSoon(state: State): void {
+  if (state.scanPending) return
+  state.scanPending = true
+  realTime.after(scanDelayMs, () => {
+    state.scanPending = false
+    scan(state, 'all')
+  })
 }
 
 /** Reads the tree; looks at all pods, or at those that came or went. */

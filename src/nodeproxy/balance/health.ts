@@ -13,8 +13,8 @@ export interface Health {
   failed(key: string, nowMs: number): boolean
   /** Milliseconds until which the target stays out; 0 when it is in. */
   ejectedUntilMs(key: string, nowMs: number): number
-  /** Drops what is known of targets that are gone. */
-  retain(keys: ReadonlySet<string>): void
+  /** Drops what is known of targets that nobody has tried for long after their time was over. */
+  expire(nowMs: number): void
   /** Grows with each ejection: a picker made at another version may hold an ejected target. */
   readonly version: number
   /** Targets that are out now, for metrics. */
@@ -51,8 +51,9 @@ export function trackHealth(options: HealthOptions = defaultHealth): Health {
       const untilMs = records.get(key)?.untilMs ?? 0
       return untilMs > nowMs ? untilMs : 0
     },
-    retain(keys) {
-      for (const key of records.keys()) if (!keys.has(key)) records.delete(key)
+    expire(nowMs) {
+      const before = nowMs - 2 * options.maxEjectMs
+      for (const [key, { untilMs }] of records) if (untilMs < before) records.delete(key)
     },
     get version() {
       return version

@@ -19,6 +19,7 @@ export interface NodeProxy {
 
 /** How often workers hand over what they have counted. */
 const reportMs = 1_000
+const sweepMs = 30_000
 const idleSeriesMs = 3_600_000
 /** Connects that were rewritten just before the drain still arrive. */
 const arrivalMs = 250
@@ -45,11 +46,14 @@ export async function serve(
   let queuedBytes = 0
   const timer = setInterval(() => {
     void pool.collect()
-    publisher.sweep()
     queuedBytes = kernel.refreshUsage().queuedBytes
-    parts.istio.forgetIdle(idleSeriesMs)
   }, reportMs)
   undo.defer(() => clearInterval(timer))
+  const sweeper = setInterval(() => {
+    publisher.sweep()
+    parts.istio.forgetIdle(idleSeriesMs)
+  }, sweepMs)
+  undo.defer(() => clearInterval(sweeper))
   let ports: readonly HttpListener[] = []
   const drained = Promise.withResolvers<void>()
   const leaveOnce = onlyOnce(() => leave(parts))

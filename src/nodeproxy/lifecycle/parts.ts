@@ -154,6 +154,7 @@ function openAgent(
     nodeNetnsCookie,
     rescanMs,
     onError: (error) => log.logger.warn(error, 'pod is not as it should be'),
+    onState: (status) => log.logger.info(status, `pod is ${status.state}`),
   })
 }
 

@@ -85,12 +85,16 @@ function report(worker: WorkerRuntime): WorkerReport {
   const { asker, tables, balance } = context
   for (const podId of pods.stopped) if (flow.undecided(podId) === 0) pods.forget(podId)
   balance.affinity.expire(monotonicMs())
+  balance.health.expire(monotonicMs())
   const accessLines = worker.accessLines.join('')
   worker.accessLines.length = 0
+  const open: Record<number, number> = {}
+  for (const { pod, direction, asked, peer } of context.open.values()) {
+    open[pod.podId] = (open[pod.podId] ?? 0) + 1
+    worker.usedAddresses.add(direction === 'outbound' ? asked.address : peer.address)
+  }
   const usedAddresses = [...worker.usedAddresses]
   worker.usedAddresses.clear()
-  const open: Record<number, number> = {}
-  for (const { pod } of context.open.values()) open[pod.podId] = (open[pod.podId] ?? 0) + 1
   const pairs = worker.pairs.take()
   return {
     pairs: pairs.pairs,

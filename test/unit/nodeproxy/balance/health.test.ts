@@ -25,11 +25,17 @@ test('failures of connections that were under way say nothing new', () => {
   assert.equal(health.ejectedUntilMs('a', 10), 1_000)
 })
 
-test('what is known of targets that are gone is dropped', () => {
+test('what is known of targets that nobody tries any more is dropped', () => {
   const health = trackHealth(options)
   health.failed('a', 0)
-  health.failed('b', 0)
-  assert.equal(health.ejected(1), 2)
-  health.retain(new Set(['b']))
-  assert.equal(health.ejected(1), 1)
+  health.failed('b', 8_000)
+  assert.equal(health.ejected(500), 2)
+  health.expire(9_500)
+  for (const [key, expectedMs] of [
+    ['a', 1_000],
+    ['b', 2_000],
+  ] as const) {
+    health.failed(key, 10_000)
+    assert.equal(health.ejectedUntilMs(key, 10_000), 10_000 + expectedMs, key)
+  }
 })

@@ -6,7 +6,7 @@ import { type EventWatch, watchEvents } from './event-watch.ts'
 import { type Claim, claimGeneration } from './generations.ts'
 import type { Kernel, KernelFds, KernelOptions, LoadReport, Usage } from './kernel.ts'
 import { decode, encode, u32Bytes, u64Bytes } from './layout.ts'
-import { type LoadedObjects, requireProgram } from './load.ts'
+import { type LoadedObjects, possibleSettings, requireProgram } from './load.ts'
 import { readMapFill } from './map-fill.ts'
 import type { MapFds } from './maps.ts'
 import type { PinPaths } from './pins.ts'
@@ -98,7 +98,8 @@ function podMethods({ options, pins, loaded }: KernelParts) {
 function settingsMethods({ options, loaded, directory, settings: atStart }: KernelParts) {
   const { native } = options
   let settings = atStart
-  const write = (next: Settings): void => {
+  const write = (wanted: Settings): void => {
+    const next = possibleSettings(loaded, wanted)
     const bytes = encodeSettings(next, layoutsBefore(directory).length > 0)
     must('write settings', native.bpfMapUpdate(loaded.maps.settings, u32Bytes(0), bytes, 0))
     settings = next

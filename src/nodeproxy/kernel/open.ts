@@ -6,7 +6,7 @@ import { attachAll } from './attach.ts'
 import { must } from './errors.ts'
 import type { FeatureState, Kernel, KernelOptions, LoadReport } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
-import { type LoadedObjects, loadObjects } from './load.ts'
+import { type LoadedObjects, loadObjects, possibleSettings } from './load.ts'
 import { defaultMapSizes, type MapFds, type MapName, mapNames, maxEntriesOf } from './maps.ts'
 import { createKernel } from './node-kernel.ts'
 import {
@@ -52,7 +52,7 @@ export function openKernel(options: KernelOptions): Kernel {
     undo.add(() => loaded.close())
     const fresh = pinned.origins === undefined
     pinMaps(native, { directory, target, loaded, pinned }, undo)
-    const settings = acceleratedOnlyWithVerdict(options, loaded)
+    const settings = possibleSettings(loaded, options.settings)
     const bytes = encodeSettings(settings, older.length > 0)
     must('write settings', native.bpfMapUpdate(loaded.maps.settings, u32Bytes(0), bytes, 0))
     const pins = pinPaths(target)
@@ -114,12 +114,6 @@ function pinMaps(native: Native, request: PinRequest, undo: Undo): void {
   }
   // A newer version of this layout may bring maps that the pinned one did not have.
   for (const name of unpinned) native.bpfPin(loaded.maps[name], join(pinPaths(target).maps, name))
-}
-
-/** Without a verdict program a socket in the sockhash would only have the disadvantages. */
-function acceleratedOnlyWithVerdict(options: KernelOptions, loaded: LoadedObjects) {
-  const possible = loaded.rejected.verdict === undefined && loaded.rejected.sockopt === undefined
-  return { ...options.settings, acceleration: options.settings.acceleration && possible }
 }
 
 function sizeNotes(

@@ -1,5 +1,8 @@
-import { settingsLayout, unclassifiedModes } from './abi.ts'
+import { podFlags, settingsLayout, unclassifiedModes } from './abi.ts'
 import { encode } from './layout.ts'
+
+/** Modes in which sockets enter the sockhash. */
+export type AcceleratedMode = 'auto' | 'full'
 
 /**
  * The kernel programs' own settings, for the whole node; one map write makes them effective at
@@ -16,8 +19,8 @@ export interface Settings {
   readonly nodeLimitBytes: number
   /** What happens to a connect from a netns that the agent has not classified yet. */
   readonly unclassified: 'count' | 'refuse'
-  /** Off where the kernel does not account redirected bytes: nothing enters the sockhash. */
-  readonly acceleration: boolean
+  /** What pods may ask for. A pod that asks for another mode is served as with 'off'. */
+  readonly acceleration: readonly AcceleratedMode[]
   /** Report every intercepted connect as an event. */
   readonly accessEvents: boolean
 }
@@ -28,10 +31,11 @@ export const defaultSettings: Settings = {
   legLimitBytes: 1 << 20,
   nodeLimitBytes: 256 << 20,
   unclassified: 'count',
-  acceleration: true,
+  acceleration: ['auto', 'full'],
   accessEvents: false,
 }
 
+const modeFlags = { auto: podFlags.accelAuto, full: podFlags.accelFull } as const
 const nsPerMs = 1_000_000n
 
 /** @throws RangeError for a limit that is not a positive whole number */
@@ -42,7 +46,7 @@ export function encodeSettings(settings: Settings, olderLayout: boolean): Uint8A
     legLimitBytes: positive('legLimitBytes', settings.legLimitBytes),
     nodeLimitBytes: positive('nodeLimitBytes', settings.nodeLimitBytes),
     unclassified: unclassifiedModes[settings.unclassified],
-    acceleration: settings.acceleration ? 1 : 0,
+    acceleration: settings.acceleration.reduce((mask, mode) => mask | modeFlags[mode], 0),
     olderLayout: olderLayout ? 1 : 0,
     accessEvents: settings.accessEvents ? 1 : 0,
   })

@@ -210,8 +210,8 @@ struct sluice_settings {
 	__u64 node_limit_bytes; /* receive queues of all sockets that take redirected bytes,
 				   together */
 	__u32 unclassified;	/* enum sluice_unclassified */
-	__u32 acceleration;	/* 0: the kernel's accounting failed the probe, nothing enters the
-				   sockhash */
+	__u32 acceleration;	/* SLUICE_POD_ACCEL_*: modes that this kernel serves without harm to
+				   an app; 0: nothing enters the sockhash */
 	__u32 older_layout;	/* 1: an older layout still serves; SYNs that only it knows are not
 				   dropped */
 	__u32 access_events;	/* 1: also report every intercepted connect on the ring */

@@ -21,10 +21,11 @@ _Static_assert((int)SLUICE_POD_ACCEL_AUTO == (int)SLUICE_LEG_ACCEL_AUTO,
 _Static_assert((int)SLUICE_POD_ACCEL_FULL == (int)SLUICE_LEG_ACCEL_FULL,
 	       "flags are passed on as they are");
 
+/* A pod that asks for a mode which this kernel does not serve is as one that asks for none. */
 static __always_inline int acceleration_on(__u32 flags)
 {
 	struct sluice_settings *set = get_settings();
-	return set && set->acceleration && flags & ACCEL_ANY;
+	return set && flags & ACCEL_ANY & set->acceleration;
 }
 
 /* Into sock_info and the sockhash, or not at all. Returns the entry, or none. */

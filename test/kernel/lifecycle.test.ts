@@ -168,9 +168,9 @@ test('an optional program that is rejected costs its feature alone', async (t) =
   )
   for (const { reason } of off) assert.match(reason, /rejected by the verifier/u)
   // An accelerated socket without the refusals would hand over clear text with kTLS.
-  assert.equal(kernel.settings().acceleration, false)
-  kernel.setSettings({ acceleration: true })
-  assert.equal(kernel.settings().acceleration, false)
+  assert.deepEqual(kernel.settings().acceleration, [])
+  kernel.setSettings({ acceleration: ['auto'] })
+  assert.deepEqual(kernel.settings().acceleration, [])
 })
 
 test('another layout takes over by one write', async (t) => {

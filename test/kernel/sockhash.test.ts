@@ -156,7 +156,7 @@ test('sockets that cannot or should not be in the sockhash stay out', async (t) 
     assert.equal(inHash(rig, result.fd), false)
     await sockets.accept(pod.listeners.outbound4)
   }
-  rig.kernel.setSettings({ acceleration: false })
+  rig.kernel.setSettings({ acceleration: ['auto'] })
   const off = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
   assert.deepEqual(
     [off.client, off.p1, off.p2, off.server].map((fd) => inHash(rig, fd)),

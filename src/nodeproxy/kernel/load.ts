@@ -76,7 +76,7 @@ export function loadObjects(native: Native, request: LoadRequest): LoadedObjects
 export function possibleSettings(loaded: LoadedObjects, settings: Settings): Settings {
   const { verdict, sockopt } = loaded.rejected
   const possible = verdict === undefined && sockopt === undefined
-  return { ...settings, acceleration: settings.acceleration && possible }
+  return possible ? settings : { ...settings, acceleration: [] }
 }
 
 function findObject(objects: readonly BpfObject[], program: string): BpfObject | undefined {

@@ -8,7 +8,7 @@
 //   --timeout MIN     for one kernel (default 30)
 //   -o json           one JSON object at the end
 // Exit status 1: a kernel did not do what its series is to do.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -17,7 +17,7 @@ import { type Judgement, judge } from './kernels/judge.ts'
 import { fetchKernel, type Kernel } from './kernels/packages.ts'
 import { type Accelerator, kvmIsOffered } from './kernels/qemu.ts'
 import { findSeries, type KernelSeries, kernelSeries } from './kernels/series.ts'
-import { consoleFileOf, runSession, type Session } from './kernels/session.ts'
+import { runSession, type Session } from './kernels/session.ts'
 
 const root = join(import.meta.dirname, '..')
 const KVM_BOOT_TIMEOUT_MS = 20_000
@@ -98,19 +98,22 @@ async function testKernel(
   try {
     say(`${series.name}: fetching`)
     const kernel = await fetchKernel(series, folders.cache)
+    const logFile = (what: string): string => join(folders.cache, `${what}-${kernel.release}.log`)
     const initramfs = writeInitramfs(folders.base, kernel, folders.work)
     say(`${series.name}: booting ${kernel.release}`)
     const { session, accelerator } = await runWithBestAccelerator(kernel, options, {
       initramfs,
       timeoutMs: options.timeoutMs,
       workFolder: folders.work,
-      consoleFile: consoleFileOf(folders.cache, kernel),
+      consoleFile: logFile('console'),
       onTest: ({ outcome, name, durationMs }) =>
         say(`${series.name}: ${outcome} ${name} (${Math.round(durationMs)} ms)`),
       signal,
       ...(options.tests === undefined ? {} : { tests: options.tests }),
     })
     rmSync(initramfs)
+    writeFileSync(logFile('dmesg'), (session.log ?? []).join('\n'))
+    writeFileSync(logFile('output'), session.output.join('\n'))
     const judgement = judge(series, session)
     return {
       series: series.name,

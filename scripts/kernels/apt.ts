@@ -36,6 +36,7 @@ export async function openArchive(cacheFolder: string, suite: Suite): Promise<Ar
     mkdirSync(path, { recursive: true })
   }
   const sources = join(folder, 'sources.list')
+  const lock = join(folder, 'lock')
   const uri = await mirrorOf(suite)
   writeFileSync(sources, `deb [arch=amd64 signed-by=${KEYRING}] ${uri} ${suite.name} main\n`)
   const own = [
@@ -50,7 +51,8 @@ export async function openArchive(cacheFolder: string, suite: Suite): Promise<Ar
   ].flatMap((option) => ['-o', option])
   const apt = async (command: string, args: readonly string[], cwd = folder): Promise<string> => {
     const options = { cwd, maxBuffer: MAX_OUTPUT_BYTES, env: { ...process.env, LC_ALL: 'C' } }
-    const { stdout } = await run(command, [...own, ...args], options)
+    // Two runs at once would stop at each other's lock.
+    const { stdout } = await run('flock', [lock, command, ...own, ...args], options)
     return stdout
   }
   await apt('apt-get', ['-q', 'update'])

@@ -10,6 +10,8 @@ export type GuestMessage =
       readonly stderr: string
     }
   | TestMessage
+  /** What a test file printed, a V8 that gives up included. */
+  | { readonly kind: 'output'; readonly file: string; readonly text: string }
   /** The kernel's log since the tests began. */
   | { readonly kind: 'log'; readonly lines: readonly string[] }
   | { readonly kind: 'ended'; readonly status: number }

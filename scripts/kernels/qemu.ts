@@ -57,7 +57,7 @@ function argumentsOf(guest: Guest, socket: string): readonly string[] {
   const options = [
     // microvm hangs on some of these kernels.
     ['-M', 'pc'],
-    ['-accel', guest.accelerator],
+    ['-accel', guest.accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
     ['-cpu', guest.accelerator === 'kvm' ? 'host' : 'max'],
     ['-m', String(guest.memoryMib)],
     ['-smp', String(guest.cpus)],

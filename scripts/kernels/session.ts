@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { type GuestMessage, parseGuestMessage, type TestMessage } from './guest-message.ts'
 import type { Kernel } from './packages.ts'
 import { type Accelerator, runGuest } from './qemu.ts'
@@ -9,6 +8,8 @@ export interface Session {
   readonly tests: readonly TestMessage[]
   /** The kernel's log since the tests began; undefined when the guest did not come that far. */
   readonly log: readonly string[] | undefined
+  /** What test files printed. */
+  readonly output: readonly string[]
   readonly booted: boolean
   /** Why it ended, where that was not by itself after its last test. */
   readonly trouble: string | undefined
@@ -71,13 +72,11 @@ export async function runSession(kernel: Kernel, options: SessionOptions): Promi
     preflight: heard.find((message) => message.kind === 'preflight'),
     tests: heard.filter((message) => message.kind === 'test'),
     log: heard.find((message) => message.kind === 'log')?.lines,
+    output: heard.flatMap((message) =>
+      message.kind === 'output' ? [`${message.file}: ${message.text.trimEnd()}`] : [],
+    ),
     booted: heard.some((message) => message.kind === 'booted'),
     trouble: end ?? (ended ? undefined : 'the guest ended before its tests did: see its console'),
     tookMs: performance.now() - began,
   }
-}
-
-/** Where a kernel's console is kept for people. */
-export function consoleFileOf(cacheFolder: string, kernel: Kernel): string {
-  return join(cacheFolder, `console-${kernel.release}.log`)
 }

@@ -43,6 +43,9 @@ async function runTests(): Promise<boolean> {
     concurrency: 1,
     timeout: FILE_TIMEOUT_MS,
   }) as AsyncIterable<TestEvent>) {
+    if (event.type === 'test:stdout' || event.type === 'test:stderr') {
+      tell({ kind: 'output', file: fileOf(event.data), text: event.data.message })
+    }
     const message = testMessage(event)
     if (message === undefined) continue
     if (message.outcome === 'fail') good = false
@@ -56,7 +59,7 @@ function testMessage(event: TestEvent): TestMessage | undefined {
   const { data } = event
   // A suite says nothing that its tests do not say.
   if (data.details.type === 'suite') return undefined
-  const file = relative(process.cwd(), data.file ?? '')
+  const file = fileOf(data)
   const head = {
     kind: 'test',
     file,
@@ -70,6 +73,10 @@ function testMessage(event: TestEvent): TestMessage | undefined {
   const skip = data.skip ?? data.todo
   if (skip === undefined || skip === false) return { ...head, outcome: 'pass', message: '' }
   return { ...head, outcome: 'skip', message: typeof skip === 'string' ? skip : 'no reason given' }
+}
+
+function fileOf({ file }: { readonly file?: string | undefined }): string {
+  return relative(process.cwd(), file ?? '')
 }
 
 function kernelLog(): readonly string[] {

@@ -20,6 +20,7 @@ function session(changes: Partial<Session>): Session {
     preflight: { kind: 'preflight', status: 0, verdict: verdictWith({}), stderr: '' },
     tests: [pass],
     log: ['sluice: something harmless'],
+    output: [],
     booted: true,
     trouble: undefined,
     tookMs: 1,

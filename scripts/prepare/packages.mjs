@@ -35,6 +35,7 @@ export const packageGroups = {
   lab: [
     { name: 'iproute2', why: 'network namespaces, veth pairs, routes and delay of the lab' },
     { name: 'nftables', why: "the lab's stand-in for kube-proxy" },
+    { name: 'curl', why: "asks the node proxies' ports from inside their namespaces; a real client" },
     { name: 'conntrack', why: 'counts conntrack entries before and after' },
     { name: 'bpftool', why: 'shows programs, maps and BTF' },
     { name: 'procps', why: 'process facts' },
@@ -44,7 +45,6 @@ export const packageGroups = {
     { name: 'nginx', why: 'a real server, and the peer of the benchmarks', services: ['nginx'] },
     { name: 'libnginx-mod-stream', why: 'nginx as a TCP proxy, the peer of the benchmarks' },
     { name: 'haproxy', why: 'a real proxy, and the peer of the benchmarks', services: ['haproxy'] },
-    { name: 'curl', why: 'a real client' },
     { name: 'socat', why: 'a real client and relay' },
     { name: 'redis-server', why: 'a real server', services: ['redis-server'] },
     { name: 'iperf3', why: 'a real client and server that streams', services: ['iperf3'] },

@@ -4,8 +4,7 @@ import type { CgroupStyle } from './cgroup.ts'
 import type { Cluster } from './cluster.ts'
 import { createDenials, type Denial, type Denials } from './faults.ts'
 import { addHost, type LabHost } from './host.ts'
-import type { ServiceObject } from './kube/objects.ts'
-import { nodeObject, type ServiceSpec, serviceObject } from './kube/specs.ts'
+import { nodeObject } from './kube/specs.ts'
 import { createObjectStore, type ObjectStore } from './kube/store.ts'
 import { type LabPaths, netnsName } from './names.ts'
 import { MAX_NODES } from './net/addresses.ts'
@@ -15,7 +14,8 @@ import { cutLink, delayLink, type Undo } from './net/link-faults.ts'
 import { createNode, fabricMember, type LabNode, nodeNetnsName } from './node.ts'
 import { claimLab } from './owner.ts'
 import type { LabPod } from './pod.ts'
-import { annotated, type Annotations, createPods, type PodVerbs } from './pods.ts'
+import { type ObjectVerbs, objectVerbs } from './object-verbs.ts'
+import { createPods, type PodVerbs } from './pods.ts'
 
 export interface LabOptions {
   /** Unique on the machine; made up when absent. */
@@ -32,7 +32,7 @@ export interface LabOptions {
  * A cluster on this machine: nodes, pods and services out of network namespaces and cgroups.
  * Whatever ends the process that made it, everything is cleaned up.
  */
-export interface Lab extends PodVerbs, AsyncDisposable {
+export interface Lab extends PodVerbs, ObjectVerbs, AsyncDisposable {
   readonly name: string
   readonly paths: LabPaths
   readonly ipv6: boolean
@@ -42,10 +42,6 @@ export interface Lab extends PodVerbs, AsyncDisposable {
   node(name: string): LabNode
   readonly objects: ObjectStore
   readonly pods: readonly LabPod[]
-  addService(spec: ServiceSpec): Promise<ServiceObject>
-  removeService(namespace: string, name: string): Promise<void>
-  /** Undefined takes an annotation away. */
-  annotateNamespace(namespace: string, annotations: Annotations): Promise<void>
   /** Drops packets at the target's link, as a NetworkPolicy would have it. */
   deny(denial: Denial): Promise<Undo>
   /** Nothing gets to or from the other nodes any more, and nobody is told. */
@@ -124,7 +120,6 @@ function assemble(cluster: Cluster, release: () => Promise<void>): Lab {
     if (found === undefined) throw new Error(`the lab has no node ${name}`)
     return found
   }
-  let services = 0
   let hosts = 0
   let closed: Promise<void> | undefined
   const close = () => (closed ??= release())
@@ -137,27 +132,10 @@ function assemble(cluster: Cluster, release: () => Promise<void>): Lab {
     nodes: nodes.map(({ node }) => node),
     node: (name) => find(name).node,
     objects,
+    ...objectVerbs(cluster, settle),
     ...verbs,
     get pods() {
       return [...running.keys()]
-    },
-    addService: async (spec) => {
-      const service = serviceObject(spec, services++, cluster.ipv6)
-      objects.put(service)
-      await settle()
-      return service
-    },
-    removeService: async (namespace, name) => {
-      const service = objects.get('Service', namespace, name)
-      if (service !== undefined) objects.remove(service)
-      await settle()
-    },
-    annotateNamespace: async (namespace, annotations) => {
-      objects.update('Namespace', '', namespace, (object) => ({
-        ...object,
-        metadata: annotated(object.metadata, annotations),
-      }))
-      await settle()
     },
     deny: (denial) => {
       const { node } = denial.to

@@ -119,6 +119,27 @@ test('a cluster without a mesh', async (t) => {
     assert.deepEqual(names(await ask(one, spec.clusterIP, 80, { count: 3 })), ['server-1'])
   })
 
+  await t.test('a service without a selector has the endpoints that somebody wrote', async () => {
+    const ports = [{ name: 'who', port: 80 }]
+    const service = await lab.addService({ name: 'manual', ports, ipFamilies: ['IPv4'] })
+    const { spec, metadata } = service
+    assert.match(names(await ask(client, spec.clusterIP, 80)).join(), /ConnectionRefused/)
+    await lab.apply({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { ...metadata, labels: { 'kubernetes.io/service-name': metadata.name } },
+      addressType: 'IPv4',
+      endpoints: [
+        {
+          addresses: [two.addresses.v4],
+          conditions: { ready: true, serving: true, terminating: false },
+        },
+      ],
+      ports: [{ name: 'who', port: 9090, protocol: 'TCP' }],
+    })
+    assert.deepEqual(names(await ask(client, spec.clusterIP, 80, { count: 3 })), ['server-2'])
+  })
+
   await t.test('a headless service has endpoints and no address', async () => {
     const { spec } = await lab.addService({ name: 'headless', type: 'headless', ...who })
     assert.deepEqual(spec.clusterIPs, ['None'])

@@ -3,6 +3,9 @@ import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { waitFor } from './wait.ts'
 
+/** Characters of a command line in an error. */
+const MOST_SHOWN = 160
+
 export interface Exit {
   readonly status: number | null
   readonly signal: NodeJS.Signals | null
@@ -156,7 +159,9 @@ function collectLines(stream: Readable) {
 /** The command as its author wrote it, without how the lab entered the pod. */
 function describe(started: LabProcess): string {
   const from = started.argv.indexOf('--')
-  return `\`${started.argv.slice(from + 1).join(' ')}\` (pid ${started.pid})`
+  const command = started.argv.slice(from + 1).join(' ')
+  const short = command.length > MOST_SHOWN ? `${command.slice(0, MOST_SHOWN)}…` : command
+  return `\`${short}\` (pid ${started.pid})`
 }
 
 function exitText(exit: Exit): string {

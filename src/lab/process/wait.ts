@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const DEFAULT_TIMEOUT_MS = 10_000
+const DEFAULT_TIMEOUT_MS = 20_000
 /**
  * Quick at first, then rarer: a probe may be a process, and what is waited for needs the CPU too.
  */

@@ -75,8 +75,8 @@ async function unpack(debs: readonly string[], release: string, target: string):
       throw new Error(`no modules in ${debs.join(', ')}: has Debian changed its packages?`)
     await gatherModules(join(tree, modules), join(aside, 'modules'), release)
     rmSync(tree, { recursive: true })
-    // A killed run must not leave half a kernel that later ones take for whole; another run may have
-    // been quicker.
+    // A killed run must not leave half a kernel that later ones take for whole; another run may
+    // have been quicker.
     if (!existsSync(target)) renameSync(aside, target)
   } finally {
     rmSync(aside, { recursive: true, force: true })

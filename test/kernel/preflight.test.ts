@@ -16,7 +16,7 @@ const PREFIX = 'sluice-preflight-'
 interface Ran {
   readonly status: number | null
   readonly verdict: Verdict
-  check(id: string): Check
+  readonly check: (id: string) => Check
 }
 
 /** Begins `sluice preflight -o json`, inside `wrapper` when given. */
@@ -45,8 +45,8 @@ async function end(child: ChildProcess): Promise<Ran> {
   return { status, verdict, check }
 }
 
-async function preflight(t: TestContext, wrapper: readonly string[] = []): Promise<Ran> {
-  return await end(begin(t, wrapper, ['-o', 'json']))
+function preflight(t: TestContext, wrapper: readonly string[] = []): Promise<Ran> {
+  return end(begin(t, wrapper, ['-o', 'json']))
 }
 
 /** In a mount namespace of its own, after shell commands that break something there. */
@@ -140,11 +140,10 @@ test('each missing capability is named, with what it costs', async (t) => {
 })
 
 test('no bpffs: a clear message with the command that mounts it', async (t) => {
+  const each = 'while read -r _ point type _; do [ "$type" != bpf ] ||'
   const { status, check } = await preflight(
     t,
-    broken(
-      'while read -r _ point type _; do [ "$type" != bpf ] || umount -l "$point"; done </proc/mounts',
-    ),
+    broken(`${each} umount -l "$point"; done </proc/mounts`),
   )
   assert.equal(status, 1)
   assert.equal(check('bpffs').status, 'fail')
@@ -188,14 +187,14 @@ test('the given pods folder is taken, and refused when it is none', async (t) =>
   assert.match(bad.check('kubepods').detail, /ENOENT/)
 })
 
-test('killed in the middle, by kill -9 of the command: its probes clean up', async (t) => {
+test('kill -9 of the command: its probes clean up', async (t) => {
   const child = begin(t, [], ['-o', 'json'])
   await eventually('a scratch object', () => scratchObjects().length > 0)
   child.kill('SIGKILL')
   await eventually('all scratch objects are gone', () => scratchObjects().length === 0)
 })
 
-test('killed in the middle, by kill -9 of the probes: a failure, not silence, and cleaned up', async (t) => {
+test('kill -9 of the probes is a failure, not silence, and cleaned up', async (t) => {
   const child = begin(t, [], ['-o', 'json'])
   const finished = end(child)
   await eventually('a process in the scratch cgroup', () => killScratchProcess())

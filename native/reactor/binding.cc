@@ -1,4 +1,4 @@
-// The reactor's face for TypeScript: options in, an object with four functions out.
+// The reactor's face for TypeScript: options in, an object with its functions out.
 // src/nodeproxy/native.ts says what each does.
 #include <memory>
 #include <string>
@@ -148,6 +148,37 @@ Napi::Value PairedFds(const Napi::CallbackInfo& info, Binding* binding) {
   return array;
 }
 
+// Four numbers for each connection: received, sent, direct to the server, direct to the client.
+constexpr size_t kProgressNumbers = 4;
+
+Napi::Value Progress(const Napi::CallbackInfo& info, Binding* binding) {
+  const Napi::Env env = info.Env();
+  const bool typed = info.Length() == 2 && info[0].IsTypedArray() && info[1].IsTypedArray() &&
+                     info[0].As<Napi::TypedArray>().TypedArrayType() == napi_int32_array &&
+                     info[1].As<Napi::TypedArray>().TypedArrayType() == napi_float64_array;
+  if (!typed) {
+    Napi::TypeError::New(env, "progress: wants an Int32Array and a Float64Array")
+        .ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const auto connections = info[0].As<Napi::Int32Array>();
+  auto into = info[1].As<Napi::Float64Array>();
+  if (into.ElementLength() < connections.ElementLength() * kProgressNumbers) {
+    Napi::RangeError::New(env, "progress: the Float64Array needs four numbers for each connection")
+        .ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  for (size_t i = 0; i < connections.ElementLength(); i++) {
+    const ConnectionProgress progress = binding->reactor().ProgressOf(connections[i]);
+    double* numbers = into.Data() + i * kProgressNumbers;
+    numbers[0] = static_cast<double>(progress.proxied[kClient]);
+    numbers[1] = static_cast<double>(progress.proxied[kServer]);
+    numbers[2] = static_cast<double>(progress.direct[kClient]);
+    numbers[3] = static_cast<double>(progress.direct[kServer]);
+  }
+  return env.Undefined();
+}
+
 Napi::Object Handle(Napi::Env env, Binding* created) {
   auto binding = std::make_shared<Binding*>(created);
   // Every function but close() on a closed reactor is a mistake of the caller's, and says so.
@@ -175,6 +206,7 @@ Napi::Object Handle(Napi::Env env, Binding* created) {
                return StatsObject(info.Env(), open->reactor());
              }));
   object.Set("pairedFds", method("pairedFds", PairedFds));
+  object.Set("progress", method("progress", Progress));
   object.Set("close", Napi::Function::New(
                           env,
                           [binding](const Napi::CallbackInfo&) {

@@ -182,4 +182,20 @@ bool Reactor::ShareFds(int32_t id, std::pair<int, int>* fds) {
   return true;
 }
 
+ConnectionProgress Reactor::ProgressOf(int32_t id) const {
+  ConnectionProgress progress;
+  const Connection* connection = core_.table.Find(id);
+  if (connection == nullptr || connection->state != ConnectionState::kForwarding) return progress;
+  const Acceleration* acceleration = connection->acceleration.get();
+  for (const Side from : {kClient, kServer}) {
+    progress.proxied[from] = connection->flow[from].bytes;
+    if (acceleration == nullptr) continue;
+    progress.direct[from] = acceleration->direct_bytes[from];
+    if (!acceleration->paired) continue;
+    progress.direct[from] = core_.maps.ReadStats(acceleration->slot[from]).direct_bytes -
+                            acceleration->direct_base[from];
+  }
+  return progress;
+}
+
 }  // namespace sluice

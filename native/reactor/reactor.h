@@ -27,6 +27,11 @@ struct ReactorConfig {
   KernelMapFds maps;
 };
 
+struct ConnectionProgress {
+  uint64_t proxied[2] = {0, 0};
+  uint64_t direct[2] = {0, 0};
+};
+
 struct ReactorError {
   int error = 0;
   const char* what = "";
@@ -57,6 +62,9 @@ class Reactor {
   // Client's and server's descriptor of a paired connection, which from now on others may hold too.
   // False when it is not paired.
   bool ShareFds(int32_t id, std::pair<int, int>* fds);
+
+  // Bytes so far, by the side that sent them: through here, and past us. Zeros when it has ended.
+  ConnectionProgress ProgressOf(int32_t id) const;
 
  private:
   Reactor(const ReactorConfig& config, std::unique_ptr<SocketSource> sockets);

@@ -1,7 +1,7 @@
 // What metrics and logs say is what the programs did: connections and bytes, on both sides.
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { ask, sendBytes, startSink, startWho } from '../../src/lab/apps.ts'
+import { ask, sendBytes, startAsking, startSink, startWho } from '../../src/lab/apps.ts'
 import type { Metrics } from '../../src/lab/metrics.ts'
 import type { LogLine } from '../../src/lab/node-proxy.ts'
 import { waitFor } from '../../src/lab/process/wait.ts'
@@ -28,9 +28,18 @@ function whenClosed(
   })
 }
 
-function accessLines(world: MeshWorld, node: string, pod: string): readonly LogLine[] {
-  const lines = world.mesh.proxyOn(node).logs()
-  return lines.filter((line) => line['log'] === 'access' && line['dst.pod'] === pod)
+/** Access lines of connections to this pod, once there are that many; they are written after metrics. */
+function accessLines(
+  world: MeshWorld,
+  node: string,
+  pod: string,
+  count: number,
+): Promise<readonly LogLine[]> {
+  return waitFor(`${count} access lines on ${node}`, () => {
+    const lines = world.mesh.proxyOn(node).logs()
+    const found = lines.filter((line) => line['log'] === 'access' && line['dst.pod'] === pod)
+    return found.length === count && found
+  })
 }
 
 test('metrics and access lines tell the truth', async (t) => {
@@ -50,8 +59,7 @@ test('metrics and access lines tell the truth', async (t) => {
       assert.ok(metrics.sum(sent, labels) > 7 * 50)
     }
     assert.equal(answers.length, 7)
-    const lines = accessLines(world, 'node1', 'near')
-    assert.equal(lines.length, 7)
+    const lines = await accessLines(world, 'node1', 'near', 7)
     const bytes = lines.reduce((sum, line) => sum + Number(line['bytes_recv']), 0)
     assert.equal(metrics.sum(sent, { reporter: 'source', destination_workload: 'near' }), bytes)
   })
@@ -65,8 +73,8 @@ test('metrics and access lines tell the truth', async (t) => {
     assert.equal(there.sum(closed, { ...labels, reporter: 'destination' }), 5)
     for (const name of [opened, sent, received])
       assert.equal(here.sum(name, labels), there.sum(name, labels))
-    assert.equal(accessLines(world, 'node1', 'far').length, 5)
-    const lines = accessLines(world, 'node2', 'far')
+    await accessLines(world, 'node1', 'far', 5)
+    const lines = await accessLines(world, 'node2', 'far', 5)
     assert.deepEqual(new Set(lines.map((line) => line['direction'])), new Set(['inbound']))
     assert.deepEqual(new Set(lines.map((line) => line['src.workload'])), new Set(['client']))
   })
@@ -81,6 +89,20 @@ test('metrics and access lines tell the truth', async (t) => {
     assert.equal(after.sum(received, labels) - before.sum(received, labels), bytes)
     const sample = after.samples.find(({ name }) => name === received)
     assert.deepEqual(Object.keys(sample?.labels ?? {}).sort(), [...istioLabelNames].sort())
+  })
+
+  await t.test('bytes of a connection count while it is open', async () => {
+    await startWho(near, 'long', 8888)
+    const asking = startAsking(client, near.addresses.v4, 8888, { keep: true })
+    const labels = { reporter: 'source', destination_workload: 'near' }
+    const before = await world.mesh.proxyOn('node1').metrics()
+    await waitFor('its bytes to be counted', async () => {
+      const metrics = await world.mesh.proxyOn('node1').metrics()
+      assert.equal(metrics.sum(closed, labels), before.sum(closed, labels), 'it is open')
+      return metrics.sum(received, labels) > before.sum(received, labels)
+    })
+    await asking.stop()
+    await whenClosed(world, 'node1', labels, before.sum(closed, labels) + 1)
   })
 
   await t.test('a service is named on both sides', async () => {

@@ -16,6 +16,8 @@ export interface OpenReactor {
    * reactor's: duplicate them by sending, do not close them. Undefined when it is not paired.
    */
   pairedFds(conn: number): readonly [number, number] | undefined
+  /** Bytes of open connections so far; see native.ts. */
+  progress(conns: Int32Array, into: Float64Array): void
   /** Resets what is still open; no handler is called after it. */
   close(): void
 }
@@ -61,6 +63,7 @@ export function openReactor(
     flush: () => reactor.flush(),
     stats: () => reactor.stats(),
     pairedFds: (conn) => reactor.pairedFds(conn),
+    progress: (conns, into) => reactor.progress(conns, into),
     close: () => reactor.close(),
   }
 }

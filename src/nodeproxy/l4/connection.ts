@@ -2,6 +2,7 @@ import type { Workload } from '../../model/resources.ts'
 import type { Balancer } from '../balance/balancer.ts'
 import type { Target } from '../balance/target.ts'
 import type { Refusal } from '../policy/refusal.ts'
+import type { Ended } from './events.ts'
 import type { Peer } from './leg.ts'
 import type { PodView } from './pod.ts'
 import type { ServiceName } from './service-view.ts'
@@ -40,6 +41,11 @@ export interface Connection {
   connected: boolean
   /** `opened` is told once, when the labels are known. */
   openedTold: boolean
+  /** Bytes that telemetry has counted while it is open. */
+  countedReceived: number
+  countedSent: number
   /** Pair slots, from the moment when pairing is asked for. */
   slots: readonly [number, number] | undefined
+  /** It has ended, and telemetry waits for `source`. */
+  ended: Ended | undefined
 }

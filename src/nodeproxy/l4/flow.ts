@@ -105,9 +105,12 @@ function acceptInbound(context: FlowContext, connection: Connection): void {
   connect(context, connection, { key, ...asked, workload: pod.workload })
 }
 
-/** Who is calling matters to the labels alone, so the connection does not wait for it. */
+/**
+ * Who is calling matters to the labels alone, so the connection does not wait for it; telemetry does, also
+ * beyond the end of a short connection.
+ */
 function learnSource(context: FlowContext, connection: Connection): void {
-  const { tables, open } = context
+  const { tables } = context
   const ip = connection.peer.address
   connection.source = tables.workloadAt(ip)
   if (tables.address(ip) !== undefined) return
@@ -115,9 +118,8 @@ function learnSource(context: FlowContext, connection: Connection): void {
   context.asker.ask(ip, connection.pod.uid, () => {
     connection.sourcePending = false
     connection.source = tables.workloadAt(ip)
-    if (open.get(connection.id) === connection && connection.connected) {
-      tellOpened(context, connection)
-    }
+    if (connection.connected || connection.ended !== undefined) tellOpened(context, connection)
+    if (connection.ended !== undefined) context.observer.ended(connection, connection.ended)
   })
 }
 
@@ -171,10 +173,14 @@ function paired(context: FlowContext, connection: Connection, errno: number): vo
 function ended(context: FlowContext, connection: Connection, event: Ended): void {
   context.open.delete(event.conn)
   learnFromEnd(context, connection, event)
-  tellOpened(context, connection)
-  context.observer.ended(connection, event)
   release(context, connection)
   if (connection.slots !== undefined) context.slots.giveBack(connection.slots)
+  if (connection.sourcePending) {
+    connection.ended = event
+    return
+  }
+  tellOpened(context, connection)
+  context.observer.ended(connection, event)
 }
 
 /**
@@ -214,6 +220,9 @@ function newConnection(event: Accepted, pod: PodView): Connection {
     refusal: undefined,
     connected: false,
     openedTold: false,
+    countedReceived: 0,
+    countedSent: 0,
     slots: undefined,
+    ended: undefined,
   }
 }

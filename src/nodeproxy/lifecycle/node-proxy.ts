@@ -1,5 +1,6 @@
 import type { AdminSources } from '../admin/admin.ts'
 import type { HttpListener } from '../admin/http.ts'
+import { whyNotAccelerated } from '../kernel/acceleration.ts'
 import type { KernelEvent } from '../kernel/events.ts'
 import { registerNodeMetrics } from '../telemetry/node-metrics.ts'
 import { monotonicMs } from '../time/clock.ts'
@@ -141,7 +142,13 @@ function registerMetrics(parts: Parts, queuedBytes: () => number): void {
 function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSources {
   const { agent, store, pool, kernel, keeper, log, generation, options } = parts
   return {
-    pods: () => agent.pods(),
+    pods: () => {
+      const settings = kernel.settings()
+      return agent.pods().map((pod) => ({
+        ...pod,
+        notAccelerated: whyNotAccelerated(kernel.report, settings, pod.acceleration),
+      }))
+    },
     resources: () => [...store.tables.resources.values()],
     storeStatus: () => store.status(),
     async reports() {

@@ -79,6 +79,28 @@ function retire(worker: WorkerRuntime, podId: number, reason: 'left' | 'ended'):
   }
 }
 
+const progressMs = 5_000
+const numbersEach = 4
+
+/** Reads the bytes of all open connections, now and then. */
+function countProgress(worker: WorkerRuntime): void {
+  const now = monotonicMs()
+  if (now - worker.progressAtMs < progressMs) return
+  worker.progressAtMs = now
+  const open = [...worker.context.open.values()].filter(({ openedTold }) => openedTold)
+  const numbers = new Float64Array(open.length * numbersEach)
+  worker.reactor.progress(
+    Int32Array.from(open, ({ id }) => id),
+    numbers,
+  )
+  open.forEach((connection, index) => {
+    const [received = 0, sent = 0, toServer = 0, toClient = 0] = numbers.subarray(
+      index * numbersEach,
+    )
+    worker.telemetry.progressed(connection, received + toServer, sent + toClient)
+  })
+}
+
 /** What happened since the last report, and what is. */
 function report(worker: WorkerRuntime): WorkerReport {
   const { accumulator, telemetry, context, pods, flow } = worker
@@ -96,6 +118,7 @@ function report(worker: WorkerRuntime): WorkerReport {
   const usedAddresses = [...worker.usedAddresses]
   worker.usedAddresses.clear()
   const pairs = worker.pairs.take()
+  countProgress(worker)
   return {
     pairs: pairs.pairs,
     endedPairs: pairs.ended,

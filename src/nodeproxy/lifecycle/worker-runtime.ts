@@ -27,6 +27,8 @@ export interface WorkerRuntime {
   readonly options: WorkerOptions
   readonly post: (message: FromWorker) => void
   settings: WorkerSettings
+  /** When the bytes of open connections were read last. */
+  progressAtMs: number
   readonly reactor: OpenReactor
   readonly pods: ServedPods
   /** Without telling the other workers. */
@@ -53,7 +55,7 @@ export function createWorkerRuntime(
   native: Native,
   post: (message: FromWorker) => void,
 ): WorkerRuntime {
-  const state = { settings: options.settings }
+  const state = { settings: options.settings, progressAtMs: 0 }
   const accessLines: string[] = []
   const usedAddresses = new Set<string>()
   const ownAffinity = rememberClients()

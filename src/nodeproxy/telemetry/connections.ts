@@ -29,6 +29,8 @@ export interface PairObserver {
 export type RefusalCounts = Map<string, number>
 
 export interface ConnectionTelemetry extends FlowObserver {
+  /** An open connection has moved that many bytes so far: long ones shall not count at their end alone. */
+  progressed(connection: Connection, receivedBytes: number, sentBytes: number): void
   readonly totals: ConnectionTotals
   readonly refusals: RefusalCounts
 }
@@ -62,14 +64,13 @@ export function observeConnections(
       }
     },
     paired: (connection) => pairs.paired(connection),
+    progressed: (connection, received, sent) => countBytes(accumulator, connection, received, sent),
     ended(connection, ended) {
       pairs.ended(connection, ended)
       count(totals, refusals, connection, ended)
       const flags = responseFlags(connection, ended)
+      countBytes(accumulator, connection, ended.receivedBytes, ended.sentBytes)
       for (const reporter of reportersOf(connection)) {
-        const traffic = series(connection, reporter, '-')
-        traffic.sentBytes += ended.sentBytes
-        traffic.receivedBytes += ended.receivedBytes
         series(connection, reporter, flags).closed += 1
       }
       log(connection, ended, flags)
@@ -84,6 +85,25 @@ export function observeConnections(
 export function reportersOf(connection: Connection): readonly Reporter[] {
   if (connection.direction === 'inbound') return ['destination']
   return connection.localPod === undefined ? ['source'] : ['source', 'destination']
+}
+
+function countBytes(
+  accumulator: Accumulator,
+  connection: Connection,
+  receivedBytes: number,
+  sentBytes: number,
+): void {
+  // One that has ended in between reports zeros; its end has counted all.
+  const received = Math.max(0, receivedBytes - connection.countedReceived)
+  const sent = Math.max(0, sentBytes - connection.countedSent)
+  if (received === 0 && sent === 0) return
+  connection.countedReceived += received
+  connection.countedSent += sent
+  for (const reporter of reportersOf(connection)) {
+    const traffic = seriesOf(accumulator, connection, reporter, '-')
+    traffic.receivedBytes += received
+    traffic.sentBytes += sent
+  }
 }
 
 function count(

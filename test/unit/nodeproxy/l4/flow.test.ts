@@ -264,6 +264,38 @@ test('inbound does not wait to learn who calls, but tells it with the right name
   assert.equal(b.opened.length, 1)
 })
 
+test('inbound: a connection that ended before the answer is told with the right name too', () => {
+  const b = bench([client])
+  b.accept({
+    direction: 'inbound',
+    peer: { address: '10.9.0.1', port: 5000 },
+    asked: { address: '10.0.0.1', port: 8080 },
+  })
+  b.flow.connected(1, 13)
+  b.end(1)
+  assert.deepEqual([b.opened.length, b.ended.length], [0, 0])
+  assert.equal(b.balance.inFlight.size, 0)
+  const caller = workload('caller', '10.9.0.1', 'node2')
+  b.tables.setWorkload(caller.uid, caller)
+  b.tables.setAddress('10.9.0.1', { services: [], workload: caller.uid })
+  b.answer('10.9.0.1')
+  assert.equal(b.opened[0]?.source?.name, 'caller')
+  assert.equal(b.ended[0]?.source?.name, 'caller')
+})
+
+test('inbound: without an answer in time the caller is unknown, and the end is told', () => {
+  const b = bench([client])
+  b.accept({
+    direction: 'inbound',
+    peer: { address: '10.9.0.1', port: 5000 },
+    asked: { address: '10.0.0.1', port: 8080 },
+  })
+  b.end(1)
+  b.time.pass()
+  assert.deepEqual([b.opened.length, b.ended.length], [1, 1])
+  assert.equal(b.ended[0]?.source, undefined)
+})
+
 test('policy decides before anything is connected', () => {
   const b = bench([client], { authorize: () => refuse('denied', 'by a test') })
   withService(b)

@@ -45,7 +45,10 @@ function connection(changes: Partial<Connection> = {}): Connection {
     refusal: undefined,
     connected: true,
     openedTold: true,
+    countedReceived: 0,
+    countedSent: 0,
     slots: undefined,
+    ended: undefined,
     ...changes,
   }
 }
@@ -114,6 +117,25 @@ test('the proxy reports for both sides of a connection within its node, else for
     'source',
     'destination',
   ])
+})
+
+test('bytes of a long connection are counted while it is open, and not again at its end', () => {
+  const accumulator = createAccumulator()
+  const telemetry = observeConnections(accumulator, () => {}, { paired: () => {}, ended: () => {} })
+  const one = connection()
+  telemetry.progressed(one, 4, 900)
+  telemetry.progressed(one, 4, 900)
+  telemetry.progressed(one, 0, 0)
+  const sums = (): readonly number[] => {
+    const batch = accumulator.take()
+    return [
+      batch.reduce((sum, delta) => sum + delta.receivedBytes, 0),
+      batch.reduce((sum, delta) => sum + delta.sentBytes, 0),
+    ]
+  }
+  assert.deepEqual(sums(), [4, 900])
+  telemetry.ended(one, ended)
+  assert.deepEqual(sums(), [6, 1_100])
 })
 
 test('opened once without flags, closed with the flags it ended with, bytes in between', () => {

@@ -1,15 +1,17 @@
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { registerLab } from './lab.ts'
 import { registerPreflight } from './preflight.ts'
+import { packageVersion } from './version.ts'
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-) as { version: string }
+// Who reads through a pipe may have seen enough (`| head`): no reason for a stack trace.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
 
 const program = new Command('sluice')
   .description('A service mesh for Kubernetes without sidecars, iptables or conntrack')
-  .version(version)
+  .version(packageVersion())
 registerPreflight(program)
 registerLab(program)
 

@@ -25,6 +25,7 @@ export interface L4Options {
 
 const TOPOLOGIES: readonly Topology[] = ['same-node', 'two-nodes']
 const IDLE_CONNECTIONS = 8000
+const WARM_UP_CONNECTIONS = 500
 
 interface World {
   readonly lab: Lab
@@ -122,7 +123,7 @@ async function measureIdle({ mesh, load, peers }: World): Promise<IdleMemory[]> 
   for (const pods of peers) {
     if (pods.peer === 'direct') continue
     const pids = () => (inMesh(pods.peer) ? mesh.pids() : proxyPids(pods))
-    await measureIdleMemory(pods, load, IDLE_CONNECTIONS, pids)
+    await measureIdleMemory(pods, load, WARM_UP_CONNECTIONS, pids)
     results.push(await measureIdleMemory(pods, load, IDLE_CONNECTIONS, pids))
   }
   return results

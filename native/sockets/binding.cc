@@ -152,6 +152,16 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
   return Result(info, recv(fd, bytes.data, bytes.size, MSG_DONTWAIT));
 }
 
+// What programs ask before they read: bytes that wait, by FIONREAD.
+Napi::Value Unread(const Napi::CallbackInfo& info) {
+  Args args(info, "socketUnread");
+  const int fd = args.Fd(0);
+  if (!args.ok()) return info.Env().Undefined();
+  int bytes = 0;
+  const int result = ioctl(fd, FIONREAD, &bytes);
+  return Result(info, result < 0 ? result : bytes);
+}
+
 Napi::Value SetOption(const Napi::CallbackInfo& info) {
   Args args(info, "socketSetOption");
   const int fd = args.Fd(0);
@@ -203,6 +213,7 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("socketPeer", Napi::Function::New(env, PeerName, "socketPeer"));
   exports.Set("socketSend", Napi::Function::New(env, Send, "socketSend"));
   exports.Set("socketReceive", Napi::Function::New(env, Receive, "socketReceive"));
+  exports.Set("socketUnread", Napi::Function::New(env, Unread, "socketUnread"));
   exports.Set("socketSetOption", Napi::Function::New(env, SetOption, "socketSetOption"));
   exports.Set("socketSetBlocking", Napi::Function::New(env, SetBlocking, "socketSetBlocking"));
   exports.Set("socketSplice", Napi::Function::New(env, Splice, "socketSplice"));

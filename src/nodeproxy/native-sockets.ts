@@ -24,6 +24,8 @@ export interface NativeSockets {
   socketSend(fd: number, bytes: Uint8Array): number
   /** Bytes received into `buffer`; 0 at the end of the stream. */
   socketReceive(fd: number, buffer: Uint8Array): number
+  /** Bytes that wait to be received, as ioctl(FIONREAD) tells them. */
+  socketUnread(fd: number): number
   socketSetOption(fd: number, level: number, option: number, value: Uint8Array): number
   socketSetBlocking(fd: number, blocking: boolean, call: 'fcntl' | 'ioctl'): number
   /** splice(2) without waiting; one of the two must be a pipe, or it gives -EINVAL. */

@@ -6,9 +6,12 @@ import type { Resource } from '../../model/resources.ts'
 import { type Handler, type HttpAnswer, type HttpRequest, json, plain } from './http.ts'
 import { textTable, textTree } from './text-table.ts'
 
+/** A pod, and why it is not accelerated as it asks; empty when it is. */
+export type ServedPodStatus = PodStatus & { readonly notAccelerated: string }
+
 /** What the admin port can see and do. */
 export interface AdminSources {
-  pods(): readonly PodStatus[]
+  pods(): readonly ServedPodStatus[]
   resources(): readonly Resource[]
   storeStatus(): StoreStatus
   /** Asks the workers first. */

@@ -69,7 +69,13 @@ export interface KernelFds {
 }
 
 export interface FeatureState {
-  readonly name: 'hooks' | 'acceleration' | 'setsockopt' | 'tracepoints' | 'probes'
+  readonly name:
+    | 'hooks'
+    | 'acceleration'
+    | 'acceleration auto'
+    | 'setsockopt'
+    | 'tracepoints'
+    | 'probes'
   readonly on: boolean
   /** Why it is off and what that costs; empty when on. */
   readonly reason: string

@@ -2,11 +2,12 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { layoutVersion } from './abi.ts'
+import { allowedModes } from './acceleration.ts'
 import { attachAll } from './attach.ts'
 import { must } from './errors.ts'
 import type { FeatureState, Kernel, KernelOptions, LoadReport } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
-import { type LoadedObjects, loadObjects, possibleSettings } from './load.ts'
+import { type LoadedObjects, loadObjects } from './load.ts'
 import { defaultMapSizes, type MapFds, type MapName, mapNames, maxEntriesOf } from './maps.ts'
 import { createKernel } from './node-kernel.ts'
 import {
@@ -52,11 +53,15 @@ export function openKernel(options: KernelOptions): Kernel {
     undo.add(() => loaded.close())
     const fresh = pinned.origins === undefined
     pinMaps(native, { directory, target, loaded, pinned }, undo)
-    const settings = possibleSettings(loaded, options.settings)
+    const acceleration = allowedModes(options, loaded)
+    const settings = { ...options.settings, acceleration: acceleration.modes }
     const bytes = encodeSettings(settings, older.length > 0)
     must('write settings', native.bpfMapUpdate(loaded.maps.settings, u32Bytes(0), bytes, 0))
     const pins = pinPaths(target)
-    const features = attachAll({ native, pins, loaded, ...targets }, undo)
+    const features = [
+      ...attachAll({ native, pins, loaded, ...targets }, undo),
+      acceleration.auto,
+    ]
     const report: LoadReport = {
       layout: layoutVersion,
       start: fresh ? (older.length > 0 ? 'beside' : 'fresh') : 'restarted',

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { attachTypes } from '../../src/nodeproxy/preflight/attach-types.ts'
 import { type BpfLoadOptions, loadNative } from '../../src/nodeproxy/native.ts'
-import { descriptors, scratchBpffs, scratchCgroup, scratchDir } from './support/scratch.ts'
+import { defer, descriptors, scratchBpffs, scratchCgroup, scratchDir } from './support/scratch.ts'
 import { EAGAIN, ECONNREFUSED, EPERM, until } from './support/sockets.ts'
 
 const native = loadNative()
@@ -19,7 +19,7 @@ const EEXIST = -17
 
 function load(t: TestContext, options: BpfLoadOptions = {}) {
   const object = native.bpfLoad(path, { skip, ...options })
-  t.after(() => object.close())
+  defer(t, () => object.close())
   return {
     object,
     map: (name: string): number => object.maps[name] ?? assert.fail(`no map ${name}`),
@@ -28,7 +28,7 @@ function load(t: TestContext, options: BpfLoadOptions = {}) {
 }
 
 function closeAfter(t: TestContext, ...fds: number[]): void {
-  t.after(() => fds.forEach((fd) => native.closeFd(fd)))
+  defer(t, () => fds.forEach((fd) => native.closeFd(fd)))
 }
 
 function u32(...values: number[]): Uint8Array {
@@ -193,7 +193,7 @@ test('pins: made, found, absent, and refused outside a bpf file system', (t) => 
   const dir = scratchBpffs(t)
   native.bpfPin(map('small_hash'), join(dir, 'hash'))
   const again = native.bpfGetPinned(join(dir, 'hash'))
-  t.after(() => native.closeFd(again))
+  defer(t, () => native.closeFd(again))
   assert.equal(native.bpfMapInfo(again).id, native.bpfMapInfo(map('small_hash')).id)
   assert.equal(native.bpfGetPinned(join(dir, 'absent')), ENOENT)
   const elsewhere = join(scratchDir(t), 'hash')
@@ -215,7 +215,7 @@ test('cgroup links: created, updated, detached; a pinned one outlives its descri
   const cgroup = scratchCgroup(t)
   const pin = join(scratchBpffs(t), 'link')
   const target = native.netnsCreate(['10.99.0.1'])
-  t.after(() => native.closeFd(target))
+  defer(t, () => native.closeFd(target))
   const connect = (): number =>
     cgroup.inside(() => {
       const fd = native.socketOpen(target, 4, 0)
@@ -245,7 +245,7 @@ test('cgroup links: created, updated, detached; a pinned one outlives its descri
 
 function openDirectory(t: TestContext, dir: string): number {
   const fd = openSync(dir, 'r')
-  t.after(() => closeSync(fd))
+  defer(t, () => closeSync(fd))
   return fd
 }
 
@@ -305,7 +305,7 @@ test('ring records arrive in order, all of them, and none after close', async (t
     seen.push(...words64(record))
     if (seen.length === 3000) consumer.close()
   })
-  t.after(() => consumer.close())
+  defer(t, () => consumer.close())
   for (let sent = 0; sent < 3000; ) {
     // The ring holds 4 KiB: fill it by halves.
     for (let i = 0; i < 100; i++) native.bpfProgRun(program('add_one'), u64(BigInt(sent++), 0n))

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { loadNative } from '../../src/nodeproxy/native.ts'
-import { descriptors, scratchDir } from './support/scratch.ts'
+import { defer, descriptors, scratchDir } from './support/scratch.ts'
 import { EAGAIN, until } from './support/sockets.ts'
 
 const native = loadNative()
@@ -13,13 +13,13 @@ const fixture = join(import.meta.dirname, '../../build/bpf/fixture-addon.bpf.o')
 
 function netns(t: TestContext, ...addresses: string[]): number {
   const fd = native.netnsCreate(addresses)
-  t.after(() => native.closeFd(fd))
+  defer(t, () => native.closeFd(fd))
   return fd
 }
 
 function generations(t: TestContext): { fd: number; beats: BigUint64Array } {
   const object = native.bpfLoad(fixture, { skip: ['out_of_bounds'] })
-  t.after(() => object.close())
+  defer(t, () => object.close())
   const fd = object.maps['generations'] ?? assert.fail('no generations map')
   return { fd, beats: new BigUint64Array(native.bpfMapMmap(fd)) }
 }
@@ -43,11 +43,11 @@ test('listeners are on loopback, inside, and for plain TCP', async (t) => {
     [6, '::1'],
   ] as const) {
     const listener = await native.netnsListen(inside, family, 16)
-    t.after(() => native.closeFd(listener))
+    defer(t, () => native.closeFd(listener))
     const local = native.socketLocal(listener)
     assert.equal(local.address, address)
     const client = native.socketOpen(inside, family, 0)
-    t.after(() => native.closeFd(client))
+    defer(t, () => native.closeFd(client))
     native.socketConnect(client, address, local.port)
     const accepted = await until('the connection', () => {
       const fd = native.socketAccept(listener)
@@ -68,7 +68,7 @@ test("this process's own threads stay where they are", async (t) => {
   for (const fd of made) native.closeFd(fd)
   const { cookie } = await native.netnsInspect(inside)
   const own = native.netnsOpen('/proc/self/ns/net')
-  t.after(() => native.closeFd(own))
+  defer(t, () => native.closeFd(own))
   assert.notEqual((await native.netnsInspect(own)).cookie, cookie)
   assert.equal(readlinkSync('/proc/thread-self/ns/net'), before)
 })
@@ -97,7 +97,7 @@ test('messages with descriptors cross a Unix socket whole', async (t) => {
   const [client, server] = unixPair(t)
   const inside = netns(t)
   const listener = await native.netnsListen(inside, 4, 1)
-  t.after(() => native.closeFd(listener))
+  defer(t, () => native.closeFd(listener))
   assert.equal(native.unixReceive(server, 100, 4), undefined)
   assert.equal(native.unixSend(client, Buffer.from('hello'), [listener, listener]), 5)
   assert.equal(native.unixSend(client, Buffer.from('again'), []), 5)
@@ -115,7 +115,7 @@ test('messages with descriptors cross a Unix socket whole', async (t) => {
 
 test('a message that does not fit is refused and its descriptors are closed', async (t) => {
   const [client, server] = unixPair(t)
-  t.after(() => native.closeFd(client))
+  defer(t, () => native.closeFd(client))
   const before = descriptors().length
   native.unixSend(client, new Uint8Array(50), [client])
   assert.throws(() => native.unixReceive(server, 10, 4), /EMSGSIZE/)
@@ -131,7 +131,7 @@ test('a message that does not fit is refused and its descriptors are closed', as
 /** The test closes the first end. */
 function unixPair(t: TestContext): readonly [number, number] {
   const pair = native.unixPair()
-  t.after(() => native.closeFd(pair[1]))
+  defer(t, () => native.closeFd(pair[1]))
   return pair
 }
 
@@ -155,7 +155,7 @@ test('the heartbeat beats before it returns, goes on, and clears its own word al
 test('a busy event loop does not stop the heart', async (t) => {
   const { fd, beats } = generations(t)
   const heart = native.heartbeatStart(fd, 1, 5)
-  t.after(() => heart.stop())
+  defer(t, () => heart.stop())
   const first = beats[1] ?? 0n
   while ((beats[1] ?? 0n) === first) {} // this thread does nothing else
   assert.ok((beats[1] ?? 0n) > first)

@@ -42,6 +42,8 @@ export interface Keeper {
    */
   slotsInUse(): Promise<readonly number[]>
   stats(): Promise<KeeperStats>
+  /** The process that answers now. */
+  process(): Promise<{ readonly pid: number; readonly version: number }>
   /** Ends the connection. The keeper goes on, with what it has. */
   close(): void
 }
@@ -113,6 +115,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     async stats() {
       return decodeStats((await ask(KeeperMessage.stats, 'its counts', nothing)).body)
     },
+    process: () => link.process(),
     close() {
       link.close()
     },

@@ -12,6 +12,7 @@ export interface KeeperLink {
    * @throws KeeperRefusal; or the reason when no keeper can be had
    */
   ask(send: (connection: KeeperConnection) => Promise<Answer>): Promise<Answer>
+  process(): Promise<{ readonly pid: number; readonly version: number }>
   close(): void
 }
 
@@ -58,6 +59,10 @@ export async function openKeeperLink(options: KeeperLinkOptions): Promise<Keeper
           if (closed || !(error instanceof KeeperGone) || used === current) throw error
         }
       }
+    },
+    async process() {
+      const { pid, version } = await current
+      return { pid, version }
     },
     close() {
       closed = true

@@ -12,9 +12,37 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { cgroup2Mount } from '../../../src/lab/mounts.ts'
 
 let made = 0
+
+const deferred = new WeakMap<TestContext, (() => void | Promise<void>)[]>()
+
+/**
+ * Runs after the test, what was deferred last first (t.after() runs in the other order), and all of
+ * it, also when some of it fails.
+ */
+export function defer(t: TestContext, undo: () => void | Promise<void>): void {
+  const known = deferred.get(t)
+  if (known !== undefined) {
+    known.push(undo)
+    return
+  }
+  const stack = [undo]
+  deferred.set(t, stack)
+  t.after(async () => {
+    const errors: unknown[] = []
+    for (const each of stack.reverse()) {
+      try {
+        await each()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw new AggregateError(errors, 'clean-up failed')
+  })
+}
 
 function uniqueName(): string {
   return `sluice-scratch-${process.pid}-${made++}`
@@ -23,7 +51,7 @@ function uniqueName(): string {
 /** A directory that is gone after the test. */
 export function scratchDir(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), `${uniqueName()}-`))
-  t.after(() => rmSync(dir, { recursive: true, force: true }))
+  defer(t, () => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
 
@@ -31,7 +59,7 @@ export function scratchDir(t: TestContext): string {
 export function scratchBpffs(t: TestContext): string {
   const dir = mkdtempSync(join(tmpdir(), `${uniqueName()}-`))
   execFileSync('mount', ['-t', 'bpf', 'bpf', dir])
-  t.after(() => {
+  defer(t, () => {
     execFileSync('umount', ['-l', dir])
     rmdirSync(dir)
   })
@@ -42,7 +70,7 @@ export function scratchBpffs(t: TestContext): string {
 export function scratchCgroup(t: TestContext): { dir: string; inside: <T>(work: () => T) => T } {
   const dir = join(cgroup2Mount(), uniqueName())
   mkdirSync(dir)
-  t.after(() => rmdirSync(dir))
+  defer(t, () => rmdirSync(dir))
   return {
     dir,
     inside(work) {
@@ -73,4 +101,21 @@ export function descriptors(matching = /^/): readonly string[] {
       }
     })
     .filter((name) => matching.test(name))
+}
+
+const longestWaitMs = 30_000
+
+/** Waits for what other processes do: looks every millisecond, so that they get the CPU. */
+export async function eventually<T>(
+  what: string,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+): Promise<Exclude<T, undefined | false>> {
+  const deadline = performance.now() + longestWaitMs
+  for (;;) {
+    const seen = await look()
+    if (seen !== undefined && seen !== false) return seen as Exclude<T, undefined | false>
+    if (performance.now() > deadline)
+      throw new Error(`waited ${longestWaitMs} ms in vain for ${what}`)
+    await setTimeout(1)
+  }
 }

@@ -100,7 +100,7 @@ test('a restart takes over, and no connect meanwhile is missed', async (t) => {
 })
 
 test('a newer verdict program reaches sockets that are in the sockhash already', async (t) => {
-  const rig = createRig(t)
+  const rig = createRig(t, { everyMode: true })
   const pod = await createPod(rig, { accelerate: 'auto' })
   const sockets = createSockets(rig)
   const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
@@ -164,7 +164,7 @@ test('an optional program that is rejected costs its feature alone', async (t) =
   const off = kernel.report.features.filter(({ on }) => !on)
   assert.deepEqual(
     off.map(({ name }) => name),
-    ['setsockopt', 'tracepoints'],
+    ['setsockopt', 'tracepoints', 'acceleration auto'],
   )
   for (const { reason } of off) assert.match(reason, /rejected by the verifier/u)
   // An accelerated socket without the refusals would hand over clear text with kTLS.

@@ -27,7 +27,7 @@ const number = (value: number): Uint8Array => new Uint8Array(new Int32Array([val
 const tls = Buffer.from('tls')
 
 test('kTLS and zero-copy are refused on sockets in the sockhash, and on those alone', async (t) => {
-  const rig = createRig(t)
+  const rig = createRig(t, { everyMode: true })
   const { native } = rig
   const pod = await createPod(rig, { accelerate: 'auto' })
   const sockets = createSockets(rig)
@@ -119,7 +119,7 @@ test('full: a splice(2) reader is seen, reported, and its next sockets stay out'
 })
 
 test('auto: a splice(2) reader is none of our business', async (t) => {
-  const rig = createRig(t)
+  const rig = createRig(t, { everyMode: true })
   const pod = await createPod(rig, { accelerate: 'auto' })
   const sockets = createSockets(rig)
   const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }

@@ -13,7 +13,7 @@ const SO_ZEROCOPY = 60
 const one = new Uint8Array(new Int32Array([1]).buffer)
 
 test('auto: sockets that do not block enter, and only app to proxy is redirected', async (t) => {
-  const rig = createRig(t)
+  const rig = createRig(t, { everyMode: true })
   const pod = await createPod(rig, { accelerate: 'auto' })
   const sockets = createSockets(rig)
   const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
@@ -68,7 +68,7 @@ test('a client that blocks stays out, and its proxy socket with it', async (t) =
 })
 
 test('a listener that blocks: its first connections teach what the others do', async (t) => {
-  const rig = createRig(t)
+  const rig = createRig(t, { everyMode: true })
   const { native } = rig
   const pod = await createPod(rig, { accelerate: 'auto' })
   const sockets = createSockets(rig)
@@ -94,7 +94,7 @@ test('a listener that blocks: its first connections teach what the others do', a
 
 for (const accelerate of ['auto', 'full'] as const) {
   test(`${accelerate}: an accepted socket that blocks leaves`, async (t) => {
-    const rig = createRig(t)
+    const rig = createRig(t, { everyMode: true })
     const { native } = rig
     const pod = await createPod(rig, { accelerate })
     const sockets = createSockets(rig)
@@ -116,7 +116,7 @@ for (const accelerate of ['auto', 'full'] as const) {
 
 for (const call of ['fcntl', 'ioctl'] as const) {
   test(`auto: a socket that is turned blocking later, by ${call}, leaves`, async (t) => {
-    const rig = createRig(t)
+    const rig = createRig(t, { everyMode: true })
     const pod = await createPod(rig, { accelerate: 'auto' })
     const sockets = createSockets(rig)
     const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
@@ -202,7 +202,7 @@ test('full: TCP fast open, where the proxy has its socket before the app', async
 })
 
 test('a full sockhash costs acceleration, and nothing else', async (t) => {
-  const rig = createRig(t, { mapSizes: { sockets: 1 } })
+  const rig = createRig(t, { everyMode: true, mapSizes: { sockets: 1 } })
   const pod = await createPod(rig, { accelerate: 'auto' })
   const sockets = createSockets(rig)
   const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }

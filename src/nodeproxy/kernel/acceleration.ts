@@ -21,10 +21,8 @@ const name = 'acceleration auto'
 export function allowedModes(options: KernelOptions, loaded: LoadedObjects): AllowedModes {
   // Without a verdict program a socket in the sockhash would only have the disadvantages; without
   // the other, kernel TLS could be asked for and clear text would leak.
-  const lacking = ['verdict', 'sockopt'].filter((object) => loaded.rejected[object] !== undefined)
-  if (lacking.length > 0) {
-    return { modes: [], auto: off(`this kernel rejected the programs ${lacking.join(', ')}`) }
-  }
+  const lacking = loaded.rejected.verdict ?? loaded.rejected.sockopt
+  if (lacking !== undefined) return { modes: [], auto: off(lacking) }
   const configured = options.settings.acceleration
   const lie = whyFionreadLies(options, loaded)
   if (lie === '') return { modes: configured, auto: { name, on: true, reason: '' } }

@@ -58,10 +58,7 @@ export function openKernel(options: KernelOptions): Kernel {
     const bytes = encodeSettings(settings, older.length > 0)
     must('write settings', native.bpfMapUpdate(loaded.maps.settings, u32Bytes(0), bytes, 0))
     const pins = pinPaths(target)
-    const features = [
-      ...attachAll({ native, pins, loaded, ...targets }, undo),
-      acceleration.auto,
-    ]
+    const features = [...attachAll({ native, pins, loaded, ...targets }, undo), acceleration.auto]
     const report: LoadReport = {
       layout: layoutVersion,
       start: fresh ? (older.length > 0 ? 'beside' : 'fresh') : 'restarted',

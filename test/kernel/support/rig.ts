@@ -62,6 +62,8 @@ export interface Cgroups {
 export interface RigOptions {
   readonly settings?: Partial<Settings>
   readonly mapSizes?: KernelOptions['mapSizes']
+  /** Also modes of acceleration that this kernel does not serve: what the hooks do with them. */
+  readonly everyMode?: boolean
   /** Do not go live. */
   readonly idle?: boolean
 }
@@ -91,7 +93,12 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
       ...rigOptions.mapSizes,
     },
   }
-  const kernel = openKernel(options)
+  const open = (changes: Partial<KernelOptions>): Kernel => {
+    const next = openKernel({ ...options, ...changes })
+    if (rigOptions.everyMode === true) next.setSettings({ acceleration: ['auto', 'full'] })
+    return next
+  }
+  const kernel = open({})
   const opened = [kernel]
   defer(() => {
     for (const other of opened.slice(1)) other.close()
@@ -134,7 +141,7 @@ export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
       native.bpfMapUpdate(map('active_layout'), u32Bytes(0), bytes, 0)
     },
     reopen: (changes) => {
-      const next = openKernel({ ...options, ...changes })
+      const next = open(changes ?? {})
       opened.push(next)
       return next
     },

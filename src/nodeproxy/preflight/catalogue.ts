@@ -46,6 +46,7 @@ export type CheckId =
   | 'netns-cookie'
   | 'redirect'
   | 'accounting'
+  | 'fionread'
   | 'tracepoint-splice'
   | 'tracepoint-fcntl'
   | 'tracepoint-ioctl'
@@ -206,6 +207,12 @@ export const catalogue: readonly CatalogueEntry[] = [
     fix:
       'Use kernel 6.1.123, 6.12.8 or newer: older ones leave redirected bytes out of ' +
       'sk_rmem_alloc.',
+  }),
+  optional('fionread', 'FIONREAD counts what came by TCP', [...toMoveBytes], {
+    effect:
+      'accelerate=auto is off, as programs that ask before they read (nginx does) would stop ' +
+      'reading; pods that ask for it are served without. accelerate=full is not touched.',
+    fix: 'Nothing has to be done. For workloads that do not ask by FIONREAD, use accelerate=full.',
   }),
   optional('tracepoint-splice', 'Tracepoint sys_enter_splice', toAct, {
     effect:

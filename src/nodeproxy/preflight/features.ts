@@ -14,8 +14,8 @@ export interface Feature {
 export type FeatureName =
   | 'interception'
   | 'ipv6'
-  | 'acceleration'
-  | 'pairing'
+  | 'accelerateAuto'
+  | 'accelerateFull'
   | 'blockingDetection'
   | 'spliceDetection'
   | 'directProbes'
@@ -63,11 +63,11 @@ const rules: Readonly<Record<FeatureName, FeatureRule>> = {
     needs: [...interception, 'ipv6', 'hook-connect6', 'hook-getpeername6', 'data-path-ipv6'],
     cost: 'IPv6 connections go direct, outside the mesh',
   },
-  acceleration: {
-    needs: acceleration,
-    cost: 'about 7 us more CPU for each request in the proxy, 15 us on the whole path',
+  accelerateAuto: {
+    needs: [...acceleration, 'fionread'],
+    cost: 'by default, 7 us more CPU for each request in the proxy, 15 us on the whole path',
   },
-  pairing: {
+  accelerateFull: {
     needs: acceleration,
     cost: 'connections within the node stay in the proxy: about twice the CPU for each byte',
   },
@@ -98,8 +98,8 @@ export function decideFeatures(unmet: ReadonlySet<CheckId>): Features {
   return {
     interception: decide(rules.interception),
     ipv6: decide(rules.ipv6),
-    acceleration: decide(rules.acceleration),
-    pairing: decide(rules.pairing),
+    accelerateAuto: decide(rules.accelerateAuto),
+    accelerateFull: decide(rules.accelerateFull),
     blockingDetection: decide(rules.blockingDetection),
     spliceDetection: decide(rules.spliceDetection),
     directProbes: decide(rules.directProbes),

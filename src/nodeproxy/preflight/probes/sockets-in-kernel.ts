@@ -1,4 +1,5 @@
 import { type Answer, type Ask, failed, passed } from '../ask.ts'
+import { askFionread } from '../../kernel/probe-fionread.ts'
 import { attachTypes } from '../attach-types.ts'
 import { queuedBytes, writeListener } from '../probe-maps.ts'
 import { errnoName, pattern, receiveAll, sendThrough, until } from '../sockets.ts'
@@ -16,6 +17,7 @@ export async function probeSocketsInKernel(ask: Ask, stage: Stage, queryFd: numb
   if (sockops === undefined) return
   await ask('sockhash', () => probeSockhash(stage, sockops))
   await ask('redirect', () => probeRedirect(stage, sockops))
+  await ask('fionread', () => probeFionread(stage))
   await ask('accounting', () => probeAccounting(stage, sockops, queryFd))
 }
 
@@ -107,4 +109,14 @@ async function probeAccounting(
   if (full < accepted) return failed(`${full} bytes charged while ${accepted} waited`)
   if (empty !== 0) return failed(`${empty} bytes still charged after everything was read`)
   return passed(`${full} bytes charged for ${accepted} that waited, 0 once read`, undefined)
+}
+
+/** Bytes that TCP brought to sockets in a sockhash: does the ioctl that programs ask by count them? */
+function probeFionread(stage: Stage): Answer<void> {
+  const sockets = mapOf(stage.load('probe-verdict'), 'probe_sockets')
+  // Entered from user space under keys that the verdict program does not look for: it lets TCP go on.
+  const { waiting, reported } = askFionread(stage.native, sockets, stage.netnsFd)
+  return reported === waiting
+    ? passed(`${reported} bytes told, as many as wait`, undefined)
+    : failed(`${reported} bytes told while ${waiting} wait`)
 }

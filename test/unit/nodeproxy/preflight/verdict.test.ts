@@ -32,8 +32,8 @@ test('a required check that fails refuses the machine; an optional one takes fea
   assert.equal(less.ok, true)
   assert.equal(checkOf('hook-sk-msg', less.checks).status, 'warn')
   assert.equal(less.features.interception.on, true)
-  assert.deepEqual(less.features.acceleration.missing, ['hook-sk-msg'])
-  assert.notEqual(less.features.acceleration.cost, '')
+  assert.deepEqual(less.features.accelerateAuto.missing, ['hook-sk-msg'])
+  assert.notEqual(less.features.accelerateAuto.cost, '')
 })
 
 test('a warning takes nothing away', () => {
@@ -47,8 +47,8 @@ test('a warning takes nothing away', () => {
 
 test('acceleration is off where kernel TLS cannot be refused', () => {
   const { features } = verdictWith({ 'hook-setsockopt': failure('rejected') })
-  assert.equal(features.acceleration.on, false)
-  assert.equal(features.pairing.on, false)
+  assert.equal(features.accelerateAuto.on, false)
+  assert.equal(features.accelerateFull.on, false)
   assert.equal(features.interception.on, true)
 })
 

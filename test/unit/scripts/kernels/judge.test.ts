@@ -62,7 +62,7 @@ test('a feature that is off on a tested kernel is a problem', () => {
   const preflight = { kind: 'preflight' as const, status: 0, verdict, stderr: '' }
   const problems = problemsOf({ preflight })
   assert.ok(problems.includes('preflight: accounting: 0 bytes'))
-  assert.ok(problems.some((text) => /off: acceleration, pairing/.test(text)))
+  assert.ok(problems.some((text) => /off: accelerateAuto, accelerateFull/.test(text)))
 })
 
 test('a skip is a problem unless the kernel is its reason', () => {

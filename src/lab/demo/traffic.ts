@@ -15,11 +15,17 @@ export interface Traffic {
 export type Client = LabProcess & { answers(): Asked[] }
 
 const INTERVAL_MS = 25
+/** A connection that came while no proxy answers waits for the next one. */
+const PATIENCE_MS = 20_000
 
 /** New connections to a ClusterIP in each family and to a pod's own address; and one that lasts. */
 export function startTraffic({ shop, who }: World): Traffic {
   const ask = (address: string, port: number, keep = false) =>
-    startAsking(shop.client, address, port, { intervalMs: INTERVAL_MS, keep })
+    startAsking(shop.client, address, port, {
+      intervalMs: INTERVAL_MS,
+      patienceMs: PATIENCE_MS,
+      keep,
+    })
   const [far] = shop.servers.toReversed()
   const clients = [
     ...who.spec.clusterIPs.map((address) => ask(address, 80)),

@@ -20,14 +20,18 @@ export async function enrol(
 ): Promise<Enrolled> {
   const { native, kernel, listeners: store, audience } = handles
   const before = record.enrolled
-  const pod = { uid: record.uid, netnsFd: netns.fd, netnsCookie: netns.cookie }
+  const pod = { netnsFd: netns.fd, netnsCookie: netns.cookie }
   const listeners =
     before !== undefined && sameFamilies(before.addresses, addresses)
       ? before.listeners
       : await openListeners(native, store, pod, addresses)
   try {
     const { podId, uid } = record
-    await audience.serve({ podId, uid, netnsFd: netns.fd, addresses, listeners, enrolment })
+    await Promise.all([
+      audience.serve({ podId, uid, netnsFd: netns.fd, addresses, listeners, enrolment }),
+      // Also what it keeps already: this proxy puts it again should the keeper be replaced.
+      listeners === before?.listeners ? undefined : store.keep(netns.cookie, uid, listeners),
+    ])
     if (before === undefined) {
       record.connectionsBefore = openConnections(pid.procDir, pid.pid)
       record.connectionsBeforeOpen = record.connectionsBefore.size
@@ -57,11 +61,10 @@ export async function enrol(
 
 /** Nothing to do when the same is in force already. */
 export function inForce(
-  enrolled: Enrolled | undefined,
+  enrolled: Enrolled,
   enrolment: PodEnrolment,
   addresses: PodAddresses,
 ): boolean {
-  if (enrolled === undefined) return false
   const now = enrolled.enrolment
   return (
     now.acceleration === enrolment.acceleration &&

@@ -22,25 +22,25 @@ type ListenerNative = Pick<Native, 'netnsListen' | 'closeFd'>
 export async function openListeners(
   native: ListenerNative,
   store: KeptListeners,
-  pod: { uid: string; netnsFd: number; netnsCookie: bigint },
+  pod: { readonly netnsFd: number; readonly netnsCookie: bigint },
   addresses: PodAddresses,
 ): Promise<PodListeners> {
   const listeners: { -readonly [name in keyof PodListeners]: number } = {
     ...store.take(pod.netnsCookie),
   }
-  try {
-    for (const { name, family } of kinds) {
+  const opened = await Promise.allSettled(
+    kinds.map(async ({ name, family }) => {
       const wanted = family === 4 ? addresses.ipv4 : addresses.ipv6
-      if (wanted === undefined || listeners[name] !== undefined) continue
+      if (wanted === undefined || listeners[name] !== undefined) return
       listeners[name] = await native.netnsListen(pod.netnsFd, family, backlog)
-    }
-    // Also what was kept already: this proxy puts it again should the keeper be replaced.
-    await store.keep(pod.netnsCookie, pod.uid, listeners)
-    return listeners
-  } catch (error) {
+    }),
+  )
+  for (const result of opened) {
+    if (result.status === 'fulfilled') continue
     closeListeners(native, listeners)
-    throw error
+    throw result.reason
   }
+  return listeners
 }
 
 export function closeListeners(native: Pick<Native, 'closeFd'>, listeners: PodListeners): void {

@@ -145,8 +145,13 @@ async function enrolPod(
       `address ${address} is still held by pod ${other}; if that one has ended this solves itself, else two pods claim one address`,
     )
   }
-  if (record.leftAtMs === undefined && inForce(record.enrolled, enrolment, check.addresses))
-    return done
+  const { enrolled } = record
+  if (enrolled !== undefined && record.leftAtMs === undefined) {
+    if (inForce(enrolled, enrolment, check.addresses)) {
+      record.enrolled = { ...enrolled, enrolment }
+      return done
+    }
+  }
   const startUs = performance.now() * 1000
   const pid = { procDir: context.procDir, pid: facts.pid }
   record.enrolled = await enrol(

@@ -21,16 +21,26 @@ export function wordsOf(text: string): AddressWords {
 }
 
 export function textOf(words: ArrayLike<number>, offset = 0): string {
-  if (isMappedIpv4(words, offset)) {
-    const word = words[offset + 3] ?? 0
-    return `${word & 255}.${(word >>> 8) & 255}.${(word >>> 16) & 255}.${word >>> 24}`
-  }
+  if (isMappedIpv4(words, offset)) return textOfIpv4(words[offset + 3] ?? 0)
   const groups: number[] = []
   for (let index = 0; index < 4; index += 1) {
     const word = words[offset + index] ?? 0
     groups.push(swapped(word & 0xffff), swapped(word >>> 16))
   }
   return textOfGroups(groups)
+}
+
+const ipv4Texts = new Map<number, string>()
+const maxIpv4Texts = 4_096
+
+/** The same few addresses come again and again: each has one string, which connections share. */
+function textOfIpv4(word: number): string {
+  const known = ipv4Texts.get(word)
+  if (known !== undefined) return known
+  if (ipv4Texts.size >= maxIpv4Texts) ipv4Texts.clear()
+  const text = `${word & 255}.${(word >>> 8) & 255}.${(word >>> 16) & 255}.${word >>> 24}`
+  ipv4Texts.set(word, text)
+  return text
 }
 
 /** The same address in its canonical form. @throws RangeError when it is none */
@@ -42,14 +52,29 @@ function swapped(group: number): number {
   return ((group & 0xff) << 8) | (group >>> 8)
 }
 
+const dot = 46
+const zero = 48
+
+/** Character by character: three addresses a connection go through here. */
 function wordOfIpv4(text: string): number {
-  const parts = text.split('.')
-  if (parts.length !== 4) throw notAnAddress(text)
-  return parts.reduce((word, part, index) => {
-    const byte = /^\d{1,3}$/u.test(part) ? Number(part) : 256
-    if (byte > 255) throw notAnAddress(text)
-    return word | (byte << (8 * index))
-  }, 0)
+  let word = 0
+  let byte = -1
+  let shift = 0
+  for (let index = 0; index <= text.length; index += 1) {
+    const code = index === text.length ? dot : text.charCodeAt(index)
+    if (code === dot) {
+      if (byte < 0 || byte > 255 || shift > 24) throw notAnAddress(text)
+      word |= byte << shift
+      shift += 8
+      byte = -1
+    } else {
+      const digit = code - zero
+      if (digit < 0 || digit > 9) throw notAnAddress(text)
+      byte = (byte < 0 ? 0 : byte * 10) + digit
+    }
+  }
+  if (shift !== 32) throw notAnAddress(text)
+  return word
 }
 
 function groupsOf(text: string): readonly number[] {

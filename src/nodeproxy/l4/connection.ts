@@ -41,6 +41,8 @@ export interface Connection {
   connected: boolean
   /** `opened` is told once, when the labels are known. */
   openedTold: boolean
+  /** What its series are found by, once its labels are known. */
+  labelsKey: string | undefined
   /** Bytes that telemetry has counted while it is open. */
   countedReceived: number
   countedSent: number

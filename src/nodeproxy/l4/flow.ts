@@ -220,6 +220,7 @@ function newConnection(event: Accepted, pod: PodView): Connection {
     refusal: undefined,
     connected: false,
     openedTold: false,
+    labelsKey: undefined,
     countedReceived: 0,
     countedSent: 0,
     slots: undefined,

@@ -132,8 +132,8 @@ function seriesOf(
   flags: string,
 ): Series {
   const { source, destination, service, outside } = connection
-  const key = `${reporter} ${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.key ?? ''} ${outside} ${flags}`
-  return accumulator.series(key, () =>
+  connection.labelsKey ??= `${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.key ?? ''} ${outside}`
+  return accumulator.series(`${reporter} ${flags} ${connection.labelsKey}`, () =>
     istioLabels({ reporter, source, destination, service, outside, flags }),
   )
 }

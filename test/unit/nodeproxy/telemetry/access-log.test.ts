@@ -45,6 +45,7 @@ function connection(changes: Partial<Connection> = {}): Connection {
     refusal: undefined,
     connected: true,
     openedTold: true,
+    labelsKey: undefined,
     countedReceived: 0,
     countedSent: 0,
     slots: undefined,

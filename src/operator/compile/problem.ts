@@ -19,8 +19,13 @@ export type ReportProblem = (problem: Problem) => void
 /** `error: Service shop/web spec.ports[0].port is 0, not …: give …; the object is left out (shop.yaml:12)` */
 export function formatProblem(problem: Problem): string {
   const { severity, kind, namespace, name, field, message, fix, effect, place } = problem
-  const subject = [kind, namespace === '' ? name : `${namespace}/${name}`, field]
-  const what = subject.filter((part) => part !== '').join(' ')
+  const subject = [kind, namespace === '' ? name : `${namespace}/${name}`].map(shown)
+  const what = [...subject, field].filter((part) => part !== '').join(' ')
   const tail = `${effect === '' ? '' : `; ${effect}`}${place === undefined ? '' : ` (${place})`}`
   return `${severity}: ${what} ${message}: ${fix}${tail}`
+}
+
+/** Blanks at an end would not be seen. */
+function shown(part: string): string {
+  return part === part.trim() ? part : JSON.stringify(part)
 }

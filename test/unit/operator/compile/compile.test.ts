@@ -79,6 +79,11 @@ test('whatever comes in, it compiles, names are unique and problems are one line
   )
 })
 
+test('a kind of nothing but blanks is shown in quotes', () => {
+  const { problems } = compile([{ apiVersion: 'v1', kind: ' ', metadata: { name: 'shop' } }])
+  assert.match(problems.map(formatProblem).join(), /^warning: " " shop /)
+})
+
 /** Puts a value in the place of some member, at any depth. */
 function replaceSomewhere(target: unknown, [seed, value]: [number, unknown]): unknown {
   if (typeof target !== 'object' || target === null || seed % 5 === 0) return value

@@ -4,11 +4,12 @@
  *   checksum serve PORT
  *   checksum run ADDRESS PORT CONNECTIONS LANES MAX_LOG2 SLOW_PERCENT SEED
  *
- * A connection: the client sends a header {seed, bytes up, bytes down}, then both ends send their bytes at
- * once, in writes of random size by send, writev or sendfile, and half-close. The server answers the
- * client's end of stream with its verdict (8 bytes), so the client knows what the server saw. Sockets are
- * non-blocking; SLOW_PERCENT of the readers pause between reads. `run` prints one JSON object and exits 1
- * when any byte was lost, reordered or duplicated, or a connection made no progress for 20 s.
+ * A connection: the client sends a header {seed, bytes up, bytes down}, then both ends send their
+ * bytes at once, in writes of random size by send, writev or sendfile, and half-close. The server
+ * answers the client's end of stream with its verdict (8 bytes), so the client knows what the
+ * server saw. Sockets are non-blocking; SLOW_PERCENT of the readers pause between reads. `run`
+ * prints one JSON object and exits 1 when any byte was lost, reordered or duplicated, or a
+ * connection made no progress for 20 s.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -77,7 +78,8 @@ static size_t at_most(uint64_t left, size_t wanted)
 	return left < wanted ? left : wanted;
 }
 
-/* One write of random size and kind. Returns 1 when it moved bytes, 0 to wait, -1 when the connection broke. */
+/* One write of random size and kind. Returns 1 when it moved bytes, 0 to wait, -1 when the
+ * connection broke. */
 static int write_some(int fd, struct way *out, uint64_t *random)
 {
 	uint64_t r = next(random);
@@ -101,7 +103,8 @@ static int write_some(int fd, struct way *out, uint64_t *random)
 	return 1;
 }
 
-/* Returns bytes read, 0 at the end of the stream, -1 to wait, -2 when broken, -3 on a wrong byte. */
+/* Returns bytes read, 0 at the end of the stream, -1 to wait, -2 when broken, -3 on a wrong
+ * byte. */
 static ssize_t read_some(int fd, struct way *in)
 {
 	static _Thread_local uint8_t got[CHUNK];
@@ -116,7 +119,8 @@ static ssize_t read_some(int fd, struct way *in)
 	return n;
 }
 
-/* Moves both ways until each is done. NULL, or what went wrong. The verdict is left to the caller. */
+/* Moves both ways until each is done. NULL, or what went wrong. The verdict is left to the
+ * caller. */
 static const char *exchange(int fd, struct way out, struct way in, uint64_t random, int slow)
 {
 	int write_ready = 1, shut = 0;

@@ -19,7 +19,9 @@ function one(address, port, data) {
     socket.on('data', (part) => parts.push(part))
     socket.on('end', () => {
       const got = Buffer.concat(parts)
-      resolve(got.equals(data) ? undefined : `sent ${data.length} bytes, got ${got.length}, or others`)
+      resolve(
+        got.equals(data) ? undefined : `sent ${data.length} bytes, got ${got.length}, or others`,
+      )
     })
     socket.end(data)
   })

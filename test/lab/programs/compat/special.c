@@ -3,7 +3,8 @@
  *
  *   special KIND serve PORT | special KIND run ADDRESS PORT BYTES COUNT
  *   splice    reads by splice(2) into a pipe and writes by splice(2) from it
- *   blocking  connects or accepts non-blocking, then turns the socket blocking (F_SETFL) and reads in one
+ *   blocking  connects or accepts non-blocking, then turns the socket blocking (F_SETFL) and reads
+ *   in one
  *             thread while it writes in another
  *   zerocopy  asks for SO_ZEROCOPY and, where that is granted, waits for every completion
  */

@@ -9,6 +9,8 @@ import type { LabPod } from '../../src/lab/pod.ts'
 import { startProcess } from '../../src/lab/process/process.ts'
 import { waitFor } from '../../src/lab/process/wait.ts'
 
+const START_TIMEOUT_MS = 60_000
+
 /** Two servers, one a node, and a client on the first. */
 async function smallCluster(lab: Lab) {
   const [client, one, two] = (await lab.addPods([
@@ -306,29 +308,33 @@ test('a closed lab leaves nothing', async () => {
   assert.ok(!labsOnMachine().includes(lab.name))
 })
 
-test('a lab whose owner is killed leaves nothing', async () => {
-  const name = `doomed-${process.pid}`
-  const owner = startProcess([
-    process.execPath,
-    join(import.meta.dirname, 'support/doomed-owner.ts'),
-    name,
-  ])
-  const pids = JSON.parse(await owner.waitForLine(/^\[/)) as number[]
-  assert.ok(pids.length >= 3, `only ${pids.length} processes`)
-  const inodes = netnsNamesOf(name).map((one) => statSync(netnsPath(one)).ino)
-  assert.equal(inodes.length, 5)
-  owner.kill('SIGKILL')
-  await waitFor('the janitor', () => !labsOnMachine().includes(name))
-  const paths = labPaths(name)
-  for (const path of [paths.run, paths.cgroup, paths.bpffs]) assert.ok(!existsSync(path), path)
-  assert.deepEqual(netnsNamesOf(name), [])
-  assert.deepEqual(pids.filter(isAlive), [])
-  // A namespace without a name lives on while a process is in it.
-  assert.deepEqual(
-    namespacesInUse().filter((inode) => inodes.includes(inode)),
-    [],
-  )
-})
+for (const mesh of [false, true]) {
+  const what = mesh ? 'a lab with a mesh' : 'a lab'
+  test(`${what} whose owner is killed leaves nothing`, async () => {
+    const name = `doomed-${process.pid}`
+    const script = join(import.meta.dirname, 'support/doomed-owner.ts')
+    const argv = [process.execPath, script, name, mesh ? 'mesh' : '']
+    const owner = startProcess(argv)
+    const pids = JSON.parse(await owner.waitForLine(/^\[/, START_TIMEOUT_MS)) as number[]
+    // Two pause processes and two programs; with the mesh two pods more, proxies, keepers,
+    // operator.
+    assert.ok(pids.length >= (mesh ? 11 : 4), `only ${pids.length} processes`)
+    const inodes = netnsNamesOf(name).map((one) => statSync(netnsPath(one)).ino)
+    assert.equal(inodes.length, 5)
+    const paths = labPaths(name)
+    assert.ok(readdirSync(paths.bpffs).length > 0)
+    owner.kill('SIGKILL')
+    await waitFor('the janitor', () => !labsOnMachine().includes(name))
+    for (const path of [paths.run, paths.cgroup, paths.bpffs]) assert.ok(!existsSync(path), path)
+    assert.deepEqual(netnsNamesOf(name), [])
+    assert.deepEqual(pids.filter(isAlive), [])
+    // A namespace without a name lives on while a process is in it.
+    assert.deepEqual(
+      namespacesInUse().filter((inode) => inodes.includes(inode)),
+      [],
+    )
+  })
+}
 
 function isAlive(pid: number): boolean {
   try {

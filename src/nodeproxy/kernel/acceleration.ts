@@ -29,7 +29,9 @@ export function allowedModes(options: KernelOptions, loaded: LoadedObjects): All
   return { modes: configured.filter((mode) => mode !== 'auto'), auto: off(lie) }
 }
 
-/** Why a pod that asks for this mode is served as with 'off'; empty when it has what it asks for. */
+/**
+ * Why a pod that asks for this mode is served as with 'off'; empty when it has what it asks for.
+ */
 export function whyNotAccelerated(
   report: LoadReport,
   settings: Settings,

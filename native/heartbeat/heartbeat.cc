@@ -1,7 +1,9 @@
 #include "heartbeat/heartbeat.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cerrno>
@@ -21,6 +23,15 @@ uint64_t MonotonicNs() {
 
 void Store(uint64_t* beat, uint64_t value) {
   std::atomic_ref<uint64_t>(*beat).store(value, std::memory_order_release);
+}
+
+// On a node whose processors are all taken a late beat would look like a dead proxy, and let traffic
+// around the mesh. The thread needs microseconds a second; real time where the machine grants it.
+void RunFirst() {
+  const sched_param first = {.sched_priority = 1};
+  if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0) return;
+  constexpr int kMostFavoured = -20;
+  setpriority(PRIO_PROCESS, 0, kMostFavoured);  // of this thread alone; without it, as before
 }
 
 }  // namespace
@@ -74,6 +85,7 @@ Heartbeat::~Heartbeat() {
 }
 
 void Heartbeat::Run() {
+  RunFirst();
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     Store(beat_, MonotonicNs());

@@ -9,7 +9,13 @@
 #include <cerrno>
 #include <ctime>
 
+#include "keeper/protocol.h"
+
 namespace sluice {
+
+// Another layout has other pins: a keeper that went on watching the old ones would see no beat.
+static_assert(SLUICE_LAYOUT == kKeeperLayout, "raise kKeeperVersion and kKeeperLayout");
+
 namespace {
 
 long Bpf(int command, bpf_attr* attributes) {

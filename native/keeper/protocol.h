@@ -15,6 +15,7 @@ namespace sluice {
 constexpr int kKeeperMagic = 0x314b4c53;  // "SLK1"
 constexpr int kKeeperProtocol = 1;        // another number is refused with -EPROTONOSUPPORT
 constexpr int kKeeperVersion = 1;  // of the program: a newer one takes over from an older one
+constexpr int kKeeperLayout = 1;   // of the maps it watches; with it the version is raised, too
 
 // Bounds. A message beyond them is answered with -EMSGSIZE, a count beyond them with -ENOSPC.
 constexpr int kMaxMessageBytes = 80 * 1024;

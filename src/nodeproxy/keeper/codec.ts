@@ -34,7 +34,7 @@ export interface KeptPair {
   /** 0n where it is not known. */
   readonly clientAppCookie: bigint
   readonly serverAppCookie: bigint
-  /** In pair_control; NO_SLOT for none. */
+  /** In pair_control; -1 for none. */
   readonly slotToServer: number
   readonly slotToClient: number
   readonly clientLegFd: number
@@ -159,7 +159,8 @@ function bounded(what: string, text: string, maxBytes: number): Uint8Array {
   const bytes = encoder.encode(text)
   if (bytes.length <= maxBytes) return bytes
   throw new RangeError(
-    `a pod's ${what} has ${bytes.length} bytes, the keeper takes ${maxBytes}: ${text.slice(0, 80)}…`,
+    `a pod's ${what} has ${bytes.length} bytes, the keeper takes ${maxBytes}: ` +
+      `${text.slice(0, 80)}…`,
   )
 }
 

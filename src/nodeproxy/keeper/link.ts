@@ -6,8 +6,8 @@ import { type KeeperProgram, reachKeeper } from './start.ts'
 /** A connection to a keeper that outlives the keepers at its other end. */
 export interface KeeperLink {
   /**
-   * Every request may be done twice, so one that a dying keeper left open is simply asked again, once
-   * another keeper has what `fill` put there.
+   * Every request may be done twice, so one that a dying keeper left open is simply asked again,
+   * once another keeper has what `fill` put there.
    *
    * @throws KeeperRefusal; or the reason when no keeper can be had
    */

@@ -12,10 +12,6 @@ export const MAX_POD_FDS = 8
 export const MAX_UID_BYTES = 128
 export const MAX_ALIVE_PATH_BYTES = 1024
 export const MAX_FACTS_BYTES = 4096
-export const MAX_PODS = 4096
-export const MAX_PAIRS = 8192
-export const MAX_SESSIONS = 32
-export const MAX_HELD_BYTES = 32 * 1024
 
 export const KeeperMessage = {
   hello: 1,
@@ -32,8 +28,6 @@ export const KeeperMessage = {
   takeoverDone: 12,
   slots: 13,
 } as const
-
-export const NO_SLOT = -1
 
 /** In the order of KeeperStat. */
 export const keeperStats = [

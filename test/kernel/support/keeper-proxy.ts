@@ -1,5 +1,5 @@
-// A proxy in a process of its own, to be killed: it keeps listeners and spliced connections with the
-// keeper, and does what its parent says.
+// A proxy in a process of its own, to be killed: it keeps listeners and spliced connections with
+// the keeper, and does what its parent says.
 import { loadNative } from '../../../src/nodeproxy/native.ts'
 import { type Keeper, openKeeper } from '../../../src/nodeproxy/keeper/client.ts'
 import type { KeeperProgram } from '../../../src/nodeproxy/keeper/start.ts'

@@ -11,7 +11,9 @@ import { defer, eventually, scratchBpffs, scratchDir } from './scratch.ts'
 
 const fixture = join(import.meta.dirname, '../../../build/bpf/fixture-addon.bpf.o')
 
-/** A keeper with its pins in a bpffs of its own; processes, pins and files are gone after the test. */
+/**
+ * A keeper with its pins in a bpffs of its own; processes, pins and files are gone after the test.
+ */
 export interface KeeperRig {
   readonly native: Native
   readonly program: KeeperProgram

@@ -40,9 +40,18 @@ function structBytes(name: string): number {
 
 test('constants are the same', () => {
   const theirs = constants()
-  assert.ok(theirs.size >= 12, `${theirs.size} constants found`)
-  const ours: Readonly<Record<string, unknown>> = protocol
-  for (const [name, value] of theirs) assert.equal(ours[name], value, name)
+  const structs = new Set([
+    'HEADER_BYTES',
+    'HELLO_BYTES',
+    'HELLO_REPLY_BYTES',
+    'POD_BYTES',
+    'PAIR_BYTES',
+  ])
+  const ours = Object.entries(protocol).filter(
+    ([name, value]) => typeof value === 'number' && !structs.has(name),
+  )
+  assert.ok(ours.length >= 8, `${ours.length} constants here`)
+  for (const [name, value] of ours) assert.equal(value, theirs.get(name), name)
 })
 
 test('messages are the same', () => {

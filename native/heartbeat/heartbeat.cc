@@ -25,8 +25,9 @@ void Store(uint64_t* beat, uint64_t value) {
   std::atomic_ref<uint64_t>(*beat).store(value, std::memory_order_release);
 }
 
-// On a node whose processors are all taken a late beat would look like a dead proxy, and let traffic
-// around the mesh. The thread needs microseconds a second; real time where the machine grants it.
+// On a node whose processors are all taken a late beat would look like a dead proxy, and let
+// traffic around the mesh. The thread needs microseconds a second; real time where the machine
+// grants it.
 void RunFirst() {
   const sched_param first = {.sched_priority = 1};
   if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0) return;

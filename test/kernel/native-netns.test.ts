@@ -24,7 +24,7 @@ function generations(t: TestContext): { fd: number; beats: BigUint64Array } {
   return { fd, beats: new BigUint64Array(native.bpfMapMmap(fd)) }
 }
 
-test('facts of a namespace: cookie, addresses without loopback and link-local, ports', async (t) => {
+test('facts of a namespace: cookie, addresses but loopback and link-local, ports', async (t) => {
   const first = netns(t, '10.7.0.1', 'fd00:7::1', '169.254.3.4')
   const second = netns(t)
   const facts = await native.netnsInspect(first)

@@ -12,7 +12,10 @@ import { drainPredecessor } from './takeover.ts'
 import { workerSettings } from './worker-settings.ts'
 
 export interface NodeProxy {
-  /** Stops accepting, lets connections end, then lets go of everything. Calling it again changes nothing. */
+  /**
+   * Stops accepting, lets connections end, then lets go of everything. Calling it again changes
+   * nothing.
+   */
   drain(): Promise<void>
   /** Resolves when it has drained, whoever asked for it. */
   readonly drained: Promise<void>
@@ -146,7 +149,10 @@ function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSourc
       const settings = kernel.settings()
       return agent.pods().map((pod) => ({
         ...pod,
-        notAccelerated: whyNotAccelerated(kernel.report, settings, pod.acceleration),
+        notAccelerated:
+          pod.state === 'enrolled'
+            ? whyNotAccelerated(kernel.report, settings, pod.acceleration)
+            : '',
       }))
     },
     resources: () => [...store.tables.resources.values()],
@@ -178,9 +184,9 @@ async function leave({ agent, kernel }: Parts): Promise<void> {
 }
 
 /**
- * The ports are given up first, for a successor. The heartbeat ends next, so that without a successor new
- * connects go direct, or are refused, at once; what was on its way is still accepted. Then connections have
- * their time to end.
+ * The ports are given up first, for a successor. The heartbeat ends next, so that without a
+ * successor new connects go direct, or are refused, at once; what was on its way is still accepted.
+ * Then connections have their time to end.
  */
 async function drain(
   { options, log, agent, pool, reports }: Parts,

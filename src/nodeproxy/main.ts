@@ -3,8 +3,8 @@ import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 
 /**
- * What V8 made of the modules is kept beside the state, which nobody else can write: a restart must be back
- * before the hooks take the proxy for dead. Workers find it by the environment.
+ * What V8 made of the modules is kept beside the state, which nobody else can write: a restart must
+ * be back before the hooks take the proxy for dead. Workers find it by the environment.
  */
 function keepCompiledCode(argv: readonly string[]): void {
   const at = argv.indexOf('--state')

@@ -176,8 +176,8 @@ export interface Reactor {
   /** Hands the descriptors of a paired connection to the caller, for the keeper. */
   pairedFds(conn: number): readonly [number, number] | undefined
   /**
-   * Bytes of open connections so far, four numbers each: received from the client, sent to it, and those
-   * that went directly to the server, and to the client. Zeros for one that has ended.
+   * Bytes of open connections so far, four numbers each: received from the client, sent to it,
+   * and those that went directly to the server, and to the client. Zeros for one that has ended.
    */
   progress(conns: Int32Array, into: Float64Array): void
   close(): void

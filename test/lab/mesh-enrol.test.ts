@@ -139,7 +139,7 @@ async function comeAndGo(lab: Lab, mesh: Mesh, round: number, count: number): Pr
   await lab.removePod(...pods)
 }
 
-test("pods that end leave nothing, and an address that is used again is the new pod's", async (t) => {
+test("pods that end leave nothing, and an address used again is the new pod's", async (t) => {
   await using lab = await createLab({ nodes: ['node1'] })
   await using mesh = await startMesh(lab)
   await lab.addPod({ node: 'node1', namespace: 'crowd', name: 'stays' })

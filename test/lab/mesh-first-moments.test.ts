@@ -1,4 +1,5 @@
-// The first milliseconds of a pod: whoever connects before the agent has seen it meets the stated choice.
+// The first milliseconds of a pod: whoever connects before the agent has seen it meets the stated
+// choice.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { type Asked, ask, startAsking, startWho } from '../../src/lab/apps.ts'

@@ -158,7 +158,8 @@ test('connections that come while no proxy answers wait for it', async () => {
   const { process: proxy } = world.mesh.proxyOn('node1')
   const asking = startAsking(client, near.addresses.v4, port, { patienceMs: 10_000 })
   await moreAnswers(asking, 3)
-  // One question at a time: the first after the stop waits, and no other is asked before its answer.
+  // One question at a time: the first after the stop waits, and no other is asked before its
+  // answer.
   proxy.kill('SIGSTOP')
   await waitFor('a connection to wait in the pod', async () => {
     const { stdout } = await client.exec(['ss', '--listening', '--tcp', '--no-header'])

@@ -1,5 +1,5 @@
-// Every way to name a destination leads through the node's proxy to the right pod, and both apps see the
-// truth about who they talk to.
+// Every way to name a destination leads through the node's proxy to the right pod, and both apps
+// see the truth about who they talk to.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { type Asked, ask, startWho } from '../../src/lab/apps.ts'

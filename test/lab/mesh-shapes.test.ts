@@ -1,5 +1,6 @@
-// Protocols in which the server speaks first, both at once, one side ends early, or somebody resets: each
-// looks to both apps as it does without a mesh, on one node and on two, in each mode of acceleration.
+// Protocols in which the server speaks first, both at once, one side ends early, or somebody
+// resets: each looks to both apps as it does without a mesh, on one node and on two, in each mode
+// of acceleration.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { LabPod } from '../../src/lab/pod.ts'

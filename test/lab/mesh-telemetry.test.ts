@@ -28,7 +28,10 @@ function whenClosed(
   })
 }
 
-/** Access lines of connections to this pod, once there are that many; they are written after metrics. */
+/**
+ * Access lines of connections to this pod, once there are that many; they are written after
+ * metrics.
+ */
 function accessLines(
   world: MeshWorld,
   node: string,

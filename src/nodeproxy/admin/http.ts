@@ -24,7 +24,8 @@ export interface HttpListener {
 }
 
 /**
- * A small HTTP server for people and scrapers: no bodies in, no connection outlives its answer for long.
+ * A small HTTP server for people and scrapers: no bodies in, no connection outlives its answer for
+ * long.
  * @throws Error that names the flag when the address cannot be had
  */
 export async function serveHttp(

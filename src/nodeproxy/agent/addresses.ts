@@ -15,9 +15,10 @@ export type AddressCheck =
   | { readonly ok: false; readonly reason: string }
 
 /**
- * Which addresses a pod is enrolled with. What configuration lists must exist inside the namespace, or the
- * namespace is another pod's. While it lists none (the kubelet reports them late) those found inside are
- * taken, except ones that belong to another pod: whoever may change his namespace could claim them.
+ * Which addresses a pod is enrolled with. What configuration lists must exist inside the namespace,
+ * or the namespace is another pod's. While it lists none (the kubelet reports them late) those
+ * found inside are taken, except ones that belong to another pod: whoever may change his namespace
+ * could claim them.
  *
  * @param listed what configuration says
  * @param inside what the namespace has
@@ -43,7 +44,9 @@ export function checkAddresses(
     const found = present.length === 0 ? 'none' : present.join(', ')
     return {
       ok: false,
-      reason: `address ${missing} is not in its network namespace (there: ${found}); the pod is still starting, or its status is stale`,
+      reason:
+        `address ${missing} is not in its network namespace (there: ${found}); ` +
+        'the pod is still starting, or its status is stale',
     }
   }
   return { ok: true, addresses: byFamily(listed) }

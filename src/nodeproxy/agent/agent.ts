@@ -43,7 +43,9 @@ export interface Agent {
   cgroupDirOf(uid: string): string
   /** Stops looking. Pods stay as they are, for the next proxy. */
   close(): Promise<void>
-  /** After close(), and when no worker accepts any more: the keeper alone holds the listeners then. */
+  /**
+   * After close(), and when no worker accepts any more: the keeper alone holds the listeners then.
+   */
   releaseDescriptors(): void
 }
 
@@ -199,7 +201,9 @@ function scan(state: State, which: 'all' | 'changed'): void {
   }
 }
 
-/** What an earlier proxy enrolled and nobody has any more. Only once all pods of the node are known. */
+/**
+ * What an earlier proxy enrolled and nobody has any more. Only once all pods of the node are known.
+ */
 async function cleanUp(state: State): Promise<void> {
   const { handles, nodeNetnsCookie } = state.options
   await state.queue.idle()

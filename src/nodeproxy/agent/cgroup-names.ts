@@ -1,8 +1,8 @@
 /**
- * How kubelets name the cgroups of pods. The cgroupfs driver: `burstable/pod<uid>`. The systemd driver:
- * `kubepods-burstable.slice/kubepods-burstable-pod<uid>.slice`, with `_` for the uid's dashes, since a dash
- * separates levels of a slice. Guaranteed pods have no class directory. A uid has 36 characters, or 32
- * without dashes for static pods.
+ * How kubelets name the cgroups of pods. The cgroupfs driver: `burstable/pod<uid>`. The systemd
+ * driver: `kubepods-burstable.slice/kubepods-burstable-pod<uid>.slice`, with `_` for the uid's
+ * dashes, since a dash separates levels of a slice. Guaranteed pods have no class directory. A uid
+ * has 36 characters, or 32 without dashes for static pods.
  */
 
 const systemdPod = /-pod([^-]+)\.slice$/u

@@ -13,7 +13,9 @@ export interface CgroupTree {
   readonly parents: readonly string[]
 }
 
-/** The kubepods directory could not be read: operation, subject, cause and fix are in the message. */
+/**
+ * The kubepods directory could not be read: operation, subject, cause and fix are in the message.
+ */
 export class KubepodsError extends Error {
   override readonly name = 'KubepodsError'
 }
@@ -40,7 +42,10 @@ export function readCgroupTree(kubepodsDir: string): CgroupTree {
   return { pods, parents }
 }
 
-/** Processes anywhere below this cgroup, in the order of the tree; those of other pid namespaces are 0 and left out. */
+/**
+ * Processes anywhere below this cgroup, in the order of the tree; those of other pid namespaces are
+ * 0 and left out.
+ */
 export function* processesBelow(dir: string): Generator<number> {
   yield* processesIn(dir)
   for (const child of directories(dir)) yield* processesBelow(join(dir, child))
@@ -57,8 +62,8 @@ function rootDirectories(dir: string): readonly string[] {
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error)
     throw new KubepodsError(
-      `finding pods: cannot read the kubepods cgroup ${dir}: ${cause}; check --kubepods, which is ` +
-        `/sys/fs/cgroup/kubepods (cgroupfs driver) or /sys/fs/cgroup/kubepods.slice (systemd driver)`,
+      `finding pods: cannot read the kubepods cgroup ${dir}: ${cause}; check --kubepods: ` +
+        'it is kubepods (cgroupfs driver) or kubepods.slice (systemd driver) below the mount',
     )
   }
 }

@@ -6,9 +6,10 @@ import type { Enrolled, HeldNetns, PodRecord } from './record.ts'
 import { openConnections } from './socket-table.ts'
 
 /**
- * Puts a pod into the mesh, or applies a change to one that is in it: listeners, then the workers that serve
- * them, then the kernel, which orders its own maps and attaches the lookup last. Every step before the kernel's
- * is invisible to the pod; the kernel's is all or nothing. On an error nothing of a first enrolment remains.
+ * Puts a pod into the mesh, or applies a change to one that is in it: listeners, then the workers
+ * that serve them, then the kernel, which orders its own maps and attaches the lookup last. Every
+ * step before the kernel's is invisible to the pod; the kernel's is all or nothing. On an error
+ * nothing of a first enrolment remains.
  */
 export async function enrol(
   handles: AgentHandles,

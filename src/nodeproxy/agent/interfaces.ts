@@ -17,7 +17,10 @@ export interface AgentHandles {
   readonly enrolments: EnrolmentSource
 }
 
-/** What the workers must know of an enrolled pod. Descriptors stay the agent's; workers duplicate them. */
+/**
+ * What the workers must know of an enrolled pod. Descriptors stay the agent's; workers duplicate
+ * them.
+ */
 export interface ServedPod {
   readonly podId: number
   readonly uid: string

@@ -16,8 +16,8 @@ const kinds = [
 type ListenerNative = Pick<Native, 'netnsListen' | 'closeFd'>
 
 /**
- * The pod's listeners, one per direction and family it has: those that the keeper held, and new ones for what
- * is missing. All or nothing: on an error none that was made here remains.
+ * The pod's listeners, one per direction and family it has: those that the keeper held, and new
+ * ones for what is missing. All or nothing: on an error none that was made here remains.
  */
 export async function openListeners(
   native: ListenerNative,

@@ -6,7 +6,10 @@ import { type PodCgroup, processesBelow } from './cgroup-tree.ts'
 export type PodNetns =
   /** No process (yet, or any more). */
   | { readonly kind: 'empty' }
-  /** All processes are in the node's own namespace: hostNetwork, or a runtime that has not entered it yet. */
+  /**
+   * All processes are in the node's own namespace: hostNetwork, or a runtime that has not entered
+   * it yet.
+   */
   | { readonly kind: 'node' }
   | { readonly kind: 'own'; readonly inode: bigint; readonly pid: number; readonly path: string }
 
@@ -16,8 +19,8 @@ export function netnsInode(path: string): bigint {
 }
 
 /**
- * Looks at the pod's processes in turn until one is outside the node's namespace: a runtime's first process
- * joins the pod's cgroup before its namespace.
+ * Looks at the pod's processes in turn until one is outside the node's namespace: a runtime's first
+ * process joins the pod's cgroup before its namespace.
  */
 export function netnsOfPod(pod: PodCgroup, procDir: string, nodeInode: bigint): PodNetns {
   let inNode = false

@@ -28,8 +28,9 @@ const done: WorkResult = { done: true }
 const startGraceMs = 10_000
 
 /**
- * Brings one pod from what is to what shall be; level-triggered, so it may run at any time and any number of
- * times. Throws when a step failed, with nothing half-applied; the caller repeats it with back-off.
+ * Brings one pod from what is to what shall be; level-triggered, so it may run at any time and any
+ * number of times. Throws when a step failed, with nothing half-applied; the caller repeats it with
+ * back-off.
  */
 export async function reconcilePod(
   context: ReconcileContext,
@@ -142,7 +143,8 @@ async function enrolPod(
     if (other === undefined) continue
     context.lookAgain(other)
     throw new Error(
-      `address ${address} is still held by pod ${other}; if that one has ended this solves itself, else two pods claim one address`,
+      `address ${address} is still held by pod ${other}; ` +
+        'if that one has ended this solves itself, else two pods claim one address',
     )
   }
   const { enrolled } = record

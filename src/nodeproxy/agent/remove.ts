@@ -4,8 +4,8 @@ import type { HeldNetns, PodRecord } from './record.ts'
 import type { WorkResult } from './work-queue.ts'
 
 /**
- * How long the listeners of a pod that left the mesh still accept: a connect that was rewritten just before
- * is on its way to them.
+ * How long the listeners of a pod that left the mesh still accept: a connect that was rewritten
+ * just before is on its way to them.
  */
 export const leaveGraceMs = 1_000
 
@@ -22,7 +22,9 @@ export function leave(
   record.leftAtMs = nowMs
 }
 
-/** After the grace: nothing accepts any more, and the listeners are closed here and in the keeper. */
+/**
+ * After the grace: nothing accepts any more, and the listeners are closed here and in the keeper.
+ */
 export async function finishLeaving(
   handles: AgentHandles,
   record: PodRecord,
@@ -40,8 +42,8 @@ export async function finishLeaving(
 }
 
 /**
- * The pod's namespace is gone or going: everything about it goes, references first. Each step is tried
- * whatever the others did, since what stays behind would keep a dead namespace alive.
+ * The pod's namespace is gone or going: everything about it goes, references first. Each step is
+ * tried whatever the others did, since what stays behind would keep a dead namespace alive.
  *
  * @throws AggregateError of the steps that failed
  */

@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The states of /proc/net/tcp that count as an open connection: all but LISTEN, TIME_WAIT, CLOSE. */
+/**
+ * The states of /proc/net/tcp that count as an open connection: all but LISTEN, TIME_WAIT, CLOSE.
+ */
 const openStates = new Set(['01', '02', '03', '04', '05', '08', '09', '0B'])
 const loopback4 = /^[0-9A-F]{6}7F$/u
 const loopback6 = '00000000000000000000000001000000'
 const mapped = '0000000000000000FFFF0000'
 
 /**
- * Open TCP connections in the namespace of a process that leave the pod, named by their addresses and ports
- * as /proc prints them. Loopback is left out: the mesh never touches it.
+ * Open TCP connections in the namespace of a process that leave the pod, named by their addresses
+ * and ports as /proc prints them. Loopback is left out: the mesh never touches it.
  */
 export function openConnections(procDir: string, pid: number): ReadonlySet<string> {
   const connections = new Set<string>()

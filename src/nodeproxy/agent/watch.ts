@@ -19,9 +19,10 @@ export interface CgroupWatchHandlers {
 }
 
 /**
- * inotify on the kubepods and class directories, and on each pod's `cgroup.events`, which the kernel touches
- * when the first process enters anywhere below and when the last one leaves. It must be that file itself: the
- * kernel raises no event for a file that nobody has looked up, so a watch on the directory misses it.
+ * inotify on the kubepods and class directories, and on each pod's `cgroup.events`, which the
+ * kernel touches when the first process enters anywhere below and when the last one leaves. It must
+ * be that file itself: the kernel raises no event for a file that nobody has looked up, so a watch
+ * on the directory misses it.
  */
 export function watchCgroups(handlers: CgroupWatchHandlers): CgroupWatch {
   const watchers = new Map<string, FSWatcher>()
@@ -30,7 +31,8 @@ export function watchCgroups(handlers: CgroupWatchHandlers): CgroupWatch {
     if (watchers.has(path)) return
     try {
       const watcher = watch(path, { persistent: false }, (event, name) => {
-        // `rename` with its own name: what was watched is gone, and a successor needs a watch of its own.
+        // `rename` with its own name: what was watched is gone, and a successor needs a watch of
+        // its own.
         if (event === 'rename' && name === basename(path)) {
           stop(path)
           handlers.onTree()

@@ -13,8 +13,8 @@ export interface WorkQueueOptions {
 }
 
 /**
- * Level-triggered work, one key at a time: any number of add() calls for a key leads to one run that starts
- * after the last of them. A run that throws is repeated with exponential back-off.
+ * Level-triggered work, one key at a time: any number of add() calls for a key leads to one run
+ * that starts after the last of them. A run that throws is repeated with exponential back-off.
  */
 export interface WorkQueue {
   add(key: string): void

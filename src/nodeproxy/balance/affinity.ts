@@ -1,9 +1,9 @@
 import type { Target } from './target.ts'
 
 /**
- * Session affinity ClientIP, as kube-proxy keeps it: a client stays with its endpoint for `seconds` after its
- * last connection, unless that endpoint is gone. The first choice is a rendezvous hash, so that workers
- * which do not share memory choose alike before they have told each other.
+ * Session affinity ClientIP, as kube-proxy keeps it: a client stays with its endpoint for `seconds`
+ * after its last connection, unless that endpoint is gone. The first choice is a rendezvous hash,
+ * so that workers which do not share memory choose alike before they have told each other.
  */
 export interface Affinity {
   /** The key remembered for this client; undefined when there is none, or its time is over. */
@@ -44,7 +44,10 @@ export function rememberClients(maxEntries = 65_536): Affinity {
   }
 }
 
-/** Highest random weight of client and target: the same on every worker, and 1/n moves when n changes. */
+/**
+ * Highest random weight of client and target: the same on every worker, and 1/n moves when n
+ * changes.
+ */
 export function rendezvous(client: string, targets: readonly Target[]): Target | undefined {
   let best: Target | undefined
   let bestWeight = -1

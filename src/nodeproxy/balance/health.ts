@@ -27,8 +27,8 @@ interface Record {
 }
 
 /**
- * Ejects a target whose connect failed, with exponential back-off. After that time the next connections try
- * it again: one success clears the record, one failure doubles the wait.
+ * Ejects a target whose connect failed, with exponential back-off. After that time the next
+ * connections try it again: one success clears the record, one failure doubles the wait.
  */
 export function trackHealth(options: HealthOptions = defaultHealth): Health {
   const records = new Map<string, Record>()

@@ -4,8 +4,8 @@ import type { Target } from './target.ts'
 export type Random = () => number
 
 /**
- * The momentary state of one balancer: which targets may be used now. Immutable; a change of endpoints or
- * of their health makes a new one, and one assignment swaps it.
+ * The momentary state of one balancer: which targets may be used now. Immutable; a change of
+ * endpoints or of their health makes a new one, and one assignment swaps it.
  */
 export interface Picker {
   /** From this time on (milliseconds, same clock as health) a better picker can be made. */
@@ -25,8 +25,8 @@ export interface LeastRequestOptions {
 }
 
 /**
- * Least request of two random choices (Mitzenmacher, "The Power of Two Choices"): near the best balance
- * without the herd that every proxy choosing the one least loaded endpoint makes.
+ * Least request of two random choices (Mitzenmacher, "The Power of Two Choices"): near the best
+ * balance without the herd that every proxy choosing the one least loaded endpoint makes.
  */
 export function leastRequestPicker(options: LeastRequestOptions): Picker {
   const { targets, inFlight, random, staleAtMs } = options

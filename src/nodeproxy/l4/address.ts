@@ -1,10 +1,12 @@
 /**
- * Addresses as the rings carry them: four int32 words that hold the 16 bytes in memory order, IPv4 as
- * v4-mapped IPv6. Text is canonical (RFC 5952), so equal addresses are equal strings.
+ * Addresses as the rings carry them: four int32 words that hold the 16 bytes in memory order, IPv4
+ * as v4-mapped IPv6. Text is canonical (RFC 5952), so equal addresses are equal strings.
  */
 export type AddressWords = readonly [number, number, number, number]
 
-/** The bytes 00 00 ff ff, read as a little-endian word: the third word of every v4-mapped address. */
+/**
+ * The bytes 00 00 ff ff, read as a little-endian word: the third word of every v4-mapped address.
+ */
 const mappedWord = 0xffff0000 | 0
 
 export function isMappedIpv4(words: ArrayLike<number>, offset = 0): boolean {

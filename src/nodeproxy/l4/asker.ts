@@ -1,7 +1,9 @@
 import type { Scheduler } from '../time/scheduler.ts'
 
 export interface AskerOptions {
-  /** Sends one question to whoever keeps configuration; it counts against `requester`, a pod's uid. */
+  /**
+   * Sends one question to whoever keeps configuration; it counts against `requester`, a pod's uid.
+   */
   readonly send: (ip: string, requester: string) => void
   readonly scheduler: Scheduler
   readonly timeoutMs: number

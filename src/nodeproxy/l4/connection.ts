@@ -7,7 +7,9 @@ import type { Peer } from './leg.ts'
 import type { PodView } from './pod.ts'
 import type { ServiceName } from './service-view.ts'
 
-/** One proxied connection, from accept to its end. Owned by the worker whose reactor accepted it. */
+/**
+ * One proxied connection, from accept to its end. Owned by the worker whose reactor accepted it.
+ */
 export interface Connection {
   readonly id: number
   readonly direction: 'outbound' | 'inbound'
@@ -16,7 +18,9 @@ export interface Connection {
   readonly peer: Peer
   readonly asked: Peer
   readonly originFlags: number
-  /** Socket cookies: of the client's app, of the accepted socket, of the leg (0 until connected). */
+  /**
+   * Socket cookies: of the client's app, of the accepted socket, of the leg (0 until connected).
+   */
   readonly clientCookie: number
   readonly clientLegCookie: number
   serverLegCookie: number

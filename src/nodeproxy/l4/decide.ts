@@ -5,7 +5,10 @@ import type { FlowContext } from './flow-context.ts'
 import { inboundLeg, type Leg, outboundLeg } from './leg.ts'
 import { type Route, routeOutbound, routeUnanswered } from './route.ts'
 
-/** The one place that acts on a refusal. The client gets a reset; telemetry tells why when it has ended. */
+/**
+ * The one place that acts on a refusal. The client gets a reset; telemetry tells why when it has
+ * ended.
+ */
 export function end(context: FlowContext, connection: Connection, refusal: Refusal): void {
   connection.refusal = refusal
   context.commands.reset(connection.id)

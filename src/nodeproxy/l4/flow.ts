@@ -10,8 +10,9 @@ import type { PodView } from './pod.ts'
 import { routeOutbound } from './route.ts'
 
 /**
- * The way of a TCP connection, from the reactor's events: accepted -> route -> authorise -> pick -> leg ->
- * forwarding (in the reactor) -> ended. Each step gives a value or a Refusal; `end` alone acts on refusals.
+ * The way of a TCP connection, from the reactor's events: accepted -> route -> authorise -> pick ->
+ * leg -> forwarding (in the reactor) -> ended. Each step gives a value or a Refusal; `end` alone
+ * acts on refusals.
  */
 export interface Flow {
   accepted(event: Accepted): void
@@ -106,8 +107,8 @@ function acceptInbound(context: FlowContext, connection: Connection): void {
 }
 
 /**
- * Who is calling matters to the labels alone, so the connection does not wait for it; telemetry does, also
- * beyond the end of a short connection.
+ * Who is calling matters to the labels alone, so the connection does not wait for it; telemetry
+ * does, also beyond the end of a short connection.
  */
 function learnSource(context: FlowContext, connection: Connection): void {
   const { tables } = context
@@ -184,8 +185,9 @@ function ended(context: FlowContext, connection: Connection, event: Ended): void
 }
 
 /**
- * The proxy of another node accepts before it knows whether the app does, and then resets: to this one that
- * is a reset without an answer. It is too late to try another endpoint, but not for the next connection.
+ * The proxy of another node accepts before it knows whether the app does, and then resets: to this
+ * one that is a reset without an answer. It is too late to try another endpoint, but not for the
+ * next connection.
  */
 function learnFromEnd(context: FlowContext, connection: Connection, event: Ended): void {
   const { target, balancer, localPod } = connection

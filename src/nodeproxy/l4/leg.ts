@@ -23,9 +23,9 @@ export interface Peer {
 }
 
 /**
- * From a client pod to an endpoint, out of the client's own namespace, so that NetworkPolicy decides as
- * without a mesh. An endpoint in the mesh on this node is reached past its own interception (`local`):
- * this proxy has decided for both sides.
+ * From a client pod to an endpoint, out of the client's own namespace, so that NetworkPolicy
+ * decides as without a mesh. An endpoint in the mesh on this node is reached past its own
+ * interception (`local`): this proxy has decided for both sides.
  */
 export function outboundLeg(
   pod: PodView,
@@ -45,8 +45,8 @@ export function outboundLeg(
 }
 
 /**
- * Into the pod, from inside its own namespace. Sources out of 127.0.0.0/8 are 2^24 times the ports of one
- * address: with one source, an app port would end at about 28,000 connections.
+ * Into the pod, from inside its own namespace. Sources out of 127.0.0.0/8 are 2^24 times the ports
+ * of one address: with one source, an app port would end at about 28,000 connections.
  */
 export function inboundLeg(
   pod: PodView,
@@ -71,7 +71,9 @@ function accelerationFlags(pod: PodView): number {
   return pod.acceleration === 'full' ? LegFlags.accelFull : LegFlags.accelAuto
 }
 
-/** 127.x.y.z with z in 1..254: neither a network nor a broadcast address, and not only 127.0.0.1. */
+/**
+ * 127.x.y.z with z in 1..254: neither a network nor a broadcast address, and not only 127.0.0.1.
+ */
 function randomLoopback(random: () => number): string {
   const byte = (count: number): number => Math.floor(random() * count)
   return `127.${byte(256)}.${byte(256)}.${1 + byte(254)}`

@@ -4,8 +4,8 @@ import type { Connection } from './connection.ts'
 const originAccelFull = 8
 
 /**
- * Whether the two apps may send to each other past the proxy: both on this node, and both in mode `full`,
- * since each of them will read redirected bytes. The client's mode is that of its connect.
+ * Whether the two apps may send to each other past the proxy: both on this node, and both in mode
+ * `full`, since each of them will read redirected bytes. The client's mode is that of its connect.
  */
 export function mayPair(connection: Connection): boolean {
   const { direction, originFlags, localPod } = connection

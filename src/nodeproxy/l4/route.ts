@@ -63,7 +63,7 @@ export function routeUnanswered(
   return refused(
     refuse(
       'notKnownInTime',
-      `${address} port ${port}; is the operator reachable? sluice_config_connected on this node says`,
+      `${address} port ${port}; is the operator reachable? see sluice_config_connected`,
     ),
   )
 }

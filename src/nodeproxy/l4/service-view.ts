@@ -1,7 +1,9 @@
 import type { Target } from '../balance/target.ts'
 import type { Refusal } from '../policy/refusal.ts'
 
-/** The endpoints of one service port for clients of this node; a connection stays in its own family. */
+/**
+ * The endpoints of one service port for clients of this node; a connection stays in its own family.
+ */
 export interface PortView {
   readonly port: number
   readonly family: 4 | 6
@@ -21,8 +23,8 @@ export interface ServiceName {
 }
 
 /**
- * What a worker needs of a service, as plain data: kube-proxy's rules are applied already. One service is one
- * unit of publication.
+ * What a worker needs of a service, as plain data: kube-proxy's rules are applied already. One
+ * service is one unit of publication.
  */
 export interface ServiceView extends ServiceName {
   readonly clientAffinitySeconds: number

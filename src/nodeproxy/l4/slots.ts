@@ -1,6 +1,7 @@
 /**
- * Pair slots of one worker: each direction of a paired connection needs one. A slot that was just given back
- * is used last, so that a late write of the kernel's side for its former owner meets nobody.
+ * Pair slots of one worker: each direction of a paired connection needs one. A slot that was just
+ * given back is used last, so that a late write of the kernel's side for its former owner meets
+ * nobody.
  */
 export interface SlotPool {
   take(): readonly [number, number] | undefined

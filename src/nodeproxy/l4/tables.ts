@@ -25,7 +25,9 @@ export interface Tables {
   workload(uid: string): Workload | undefined
   /** The workload with this address, when that is known already. */
   workloadAt(ip: string): Workload | undefined
-  /** A service known here with this address and port as an endpoint: whom telemetry names for it. */
+  /**
+   * A service known here with this address and port as an endpoint: whom telemetry names for it.
+   */
   serviceBehind(ip: string, port: number, workload: Workload | undefined): ServiceName | undefined
 }
 
@@ -49,7 +51,10 @@ export interface MutableTables extends Tables {
   counts(): { addresses: number; services: number; workloads: number }
 }
 
-/** A worker's tables. An entry is immutable and swapped whole; connections keep what they started with. */
+/**
+ * A worker's tables. An entry is immutable and swapped whole; connections keep what they started
+ * with.
+ */
 export function createTables(state: BalanceState): MutableTables {
   const addresses = new Map<string, AddressAnswer>()
   const services = new Map<string, ServiceEntry>()

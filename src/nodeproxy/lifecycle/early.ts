@@ -8,8 +8,8 @@ import { ownCgroupId } from './node-facts.ts'
 import type { NodeProxyOptions } from './options.ts'
 
 /**
- * What a restart needs first: with hooks and heartbeat there, new connections wait in the kept listeners until
- * the rest of the process is loaded. So this imports as little as it can.
+ * What a restart needs first: with hooks and heartbeat there, new connections wait in the kept
+ * listeners until the rest of the process is loaded. So this imports as little as it can.
  */
 export interface Early {
   readonly native: Native

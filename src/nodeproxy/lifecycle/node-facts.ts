@@ -2,8 +2,8 @@ import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Id of the cgroup2 cgroup that this process is in, by which the hooks tell the proxy's own sockets: the inode
- * of its directory.
+ * Id of the cgroup2 cgroup that this process is in, by which the hooks tell the proxy's own
+ * sockets: the inode of its directory.
  * @throws Error when there is no cgroup2 mount, with the fix
  */
 export function ownCgroupId(procDir: string): bigint {
@@ -21,7 +21,8 @@ export function ownCgroupId(procDir: string): bigint {
     return statSync(join(mount, path), { bigint: true }).ino
   } catch (error) {
     throw new Error(
-      `the proxy's own cgroup ${path} is not below ${mount}; run it with the host's cgroup namespace`,
+      `the proxy's own cgroup ${path} is not below ${mount}; ` +
+        "run it with the host's cgroup namespace",
       { cause: error },
     )
   }

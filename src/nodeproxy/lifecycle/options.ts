@@ -2,7 +2,10 @@ import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
 
-/** How this node's proxy was started. Every path and address is given: two nodes may run on one kernel. */
+/**
+ * How this node's proxy was started. Every path and address is given: two nodes may run on one
+ * kernel.
+ */
 export interface NodeProxyOptions {
   readonly node: string
   /** Network of this node's addresses: an IP is only unique within one. */
@@ -129,7 +132,8 @@ function adminAddress(text: string): HostPort {
   const address = hostPort('--admin-address', text)
   if (address.host === '::1' || address.host.startsWith('127.')) return address
   throw new InvalidArgumentError(
-    `--admin-address must be on loopback, for it has no authentication: use 127.0.0.1:${address.port}`,
+    '--admin-address must be on loopback, for it has no authentication: ' +
+      `use 127.0.0.1:${address.port}`,
   )
 }
 

@@ -12,7 +12,9 @@ export interface MetricsSources {
   readonly notReady: () => string
 }
 
-/** Metrics for the cluster, admin for the node alone. Both wait for a predecessor to let go of them. */
+/**
+ * Metrics for the cluster, admin for the node alone. Both wait for a predecessor to let go of them.
+ */
 export async function openPorts(
   options: NodeProxyOptions,
   metrics: MetricsSources,

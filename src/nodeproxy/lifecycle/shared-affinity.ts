@@ -2,8 +2,9 @@ import type { Affinity } from '../balance/affinity.ts'
 import type { AffinityEntry } from './worker-messages.ts'
 
 /**
- * An affinity whose entries are told to the other workers. One that is renewed is told again when what the
- * others know has less than half of its time left, so a busy client costs two messages a timeout.
+ * An affinity whose entries are told to the other workers. One that is renewed is told again when
+ * what the others know has less than half of its time left, so a busy client costs two messages a
+ * timeout.
  */
 export function sharedAffinity(
   own: Affinity,

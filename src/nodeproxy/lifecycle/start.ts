@@ -6,8 +6,8 @@ import { type NodeProxyOptions, parseOptions } from './options.ts'
 const usageStatus = 64
 
 /**
- * Runs the process that the arguments describe to its end, and sets its exit status. Most of it is imported
- * when the heartbeat beats already.
+ * Runs the process that the arguments describe to its end, and sets its exit status. Most of it is
+ * imported when the heartbeat beats already.
  *
  * @param onServing called once the node is served
  */

@@ -5,8 +5,8 @@ const retryMs = 20
 const timeoutMs = 10_000
 
 /**
- * Tells the proxy that holds the admin address to drain: it stops accepting, leaves the kernel's events and
- * gives up its ports. Nobody there is the usual case.
+ * Tells the proxy that holds the admin address to drain: it stops accepting, leaves the kernel's
+ * events and gives up its ports. Nobody there is the usual case.
  * @returns whether there was one
  */
 export async function drainPredecessor({ host, port }: HostPort): Promise<boolean> {
@@ -23,7 +23,10 @@ export async function drainPredecessor({ host, port }: HostPort): Promise<boolea
   }
 }
 
-/** Opens what a predecessor may still hold for a moment; its last error is thrown when that takes too long. */
+/**
+ * Opens what a predecessor may still hold for a moment; its last error is thrown when that takes
+ * too long.
+ */
 export async function whenFree(open: () => Promise<HttpListener>): Promise<HttpListener> {
   const deadline = performance.now() + timeoutMs
   for (;;) {

@@ -6,8 +6,8 @@ import { loadNative, type Native } from '../native.ts'
 import type { NodeProxyOptions } from './options.ts'
 
 /**
- * Takes every hook, map, pin, kept listener and state file of this node away: new connections go direct from
- * here on. Connections that are proxied end with their proxy.
+ * Takes every hook, map, pin, kept listener and state file of this node away: new connections go
+ * direct from here on. Connections that are proxied end with their proxy.
  */
 export async function uninstallNode(options: NodeProxyOptions): Promise<void> {
   const native = loadNative()

@@ -58,7 +58,9 @@ export function handleMessage(worker: WorkerRuntime, message: ToWorker): void {
   }
 }
 
-/** Only when the reactor has its own duplicates of descriptors, or has let go of them, is it done. */
+/**
+ * Only when the reactor has its own duplicates of descriptors, or has let go of them, is it done.
+ */
 function applied(worker: WorkerRuntime, request: number): void {
   worker.reactor.flush()
   worker.post({ kind: 'applied', request })

@@ -7,7 +7,10 @@ import type { KernelFds, PodListeners } from '../kernel/kernel.ts'
 import type { SeriesDelta } from '../telemetry/accumulator.ts'
 import type { ConnectionTotals } from '../telemetry/connections.ts'
 
-/** What a worker is started with. Descriptors are the process's: a worker thread uses them by number. */
+/**
+ * What a worker is started with. Descriptors are the process's: a worker thread uses them by
+ * number.
+ */
 export interface WorkerOptions {
   readonly index: number
   readonly node: string

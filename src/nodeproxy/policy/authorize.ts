@@ -8,7 +8,9 @@ export interface ConnectionFacts {
   readonly destination: Workload | undefined
   readonly destinationAddress: string
   readonly destinationPort: number
-  /** Proven by mTLS; undefined on plain connections, whose source is only as true as its address. */
+  /**
+   * Proven by mTLS; undefined on plain connections, whose source is only as true as its address.
+   */
   readonly peerIdentity: string | undefined
 }
 

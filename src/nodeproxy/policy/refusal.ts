@@ -1,6 +1,7 @@
 /**
- * Why a connection was not forwarded, or ended otherwise than by its two ends. One table: the flag is
- * Envoy's where one fits (%RESPONSE_FLAGS%), so that dashboards and people know it; the reason is for logs.
+ * Why a connection was not forwarded, or ended otherwise than by its two ends. One table: the flag
+ * is Envoy's where one fits (%RESPONSE_FLAGS%), so that dashboards and people know it; the reason
+ * is for logs.
  */
 export const refusals = {
   unpublished: { flag: 'NR', reason: 'no connect of an app was published for it' },
@@ -25,7 +26,10 @@ export const refusals = {
 
 export type RefusalKind = keyof typeof refusals
 
-/** A step's answer when the connection shall not go on. `detail` names the subject and the likely fix. */
+/**
+ * A step's answer when the connection shall not go on. `detail` names the subject and the likely
+ * fix.
+ */
 export interface Refusal {
   readonly kind: RefusalKind
   readonly flag: string

@@ -18,8 +18,8 @@ export interface AccessLogOptions {
 }
 
 /**
- * One JSON line a connection, in ztunnel's field names where it has one. `bytes_sent` and `bytes_recv` are
- * the client's view outbound and the server's inbound, as there.
+ * One JSON line a connection, in ztunnel's field names where it has one. `bytes_sent` and
+ * `bytes_recv` are the client's view outbound and the server's inbound, as there.
  */
 export function createAccessLog(options: AccessLogOptions): AccessLog {
   const { sample, random, write, node } = options

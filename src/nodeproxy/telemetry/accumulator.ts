@@ -21,8 +21,8 @@ export interface Series {
 }
 
 /**
- * A worker's counts, handed over in batches. Series are found by a short key, so that a connection costs no
- * label set; those without change in a batch are forgotten with it.
+ * A worker's counts, handed over in batches. Series are found by a short key, so that a connection
+ * costs no label set; those without change in a batch are forgotten with it.
  */
 export interface Accumulator {
   series(key: string, labels: () => IstioLabels): Series

@@ -29,7 +29,10 @@ export interface PairObserver {
 export type RefusalCounts = Map<string, number>
 
 export interface ConnectionTelemetry extends FlowObserver {
-  /** An open connection has moved that many bytes so far: long ones shall not count at their end alone. */
+  /**
+   * An open connection has moved that many bytes so far: long ones shall not count at their end
+   * alone.
+   */
   progressed(connection: Connection, receivedBytes: number, sentBytes: number): void
   readonly totals: ConnectionTotals
   readonly refusals: RefusalCounts
@@ -79,8 +82,8 @@ export function observeConnections(
 }
 
 /**
- * The proxy is on both sides of a connection between two pods of its own node, so it reports for both; else
- * the node at the other end reports for its side.
+ * The proxy is on both sides of a connection between two pods of its own node, so it reports for
+ * both; else the node at the other end reports for its side.
  */
 export function reportersOf(connection: Connection): readonly Reporter[] {
   if (connection.direction === 'inbound') return ['destination']
@@ -132,7 +135,7 @@ function seriesOf(
   flags: string,
 ): Series {
   const { source, destination, service, outside } = connection
-  connection.labelsKey ??= `${source?.uid ?? ''} ${destination?.uid ?? ''} ${service?.key ?? ''} ${outside}`
+  connection.labelsKey ??= [source?.uid, destination?.uid, service?.key, outside].join(' ')
   return accumulator.series(`${reporter} ${flags} ${connection.labelsKey}`, () =>
     istioLabels({ reporter, source, destination, service, outside, flags }),
   )

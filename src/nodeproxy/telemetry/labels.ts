@@ -2,8 +2,8 @@ import type { Workload } from '../../model/resources.ts'
 import type { ServiceName } from '../l4/service-view.ts'
 
 /**
- * Istio's label set for TCP metrics (istio.io, "Istio Standard Metrics"; the same list as ztunnel's), in the
- * order in which values are kept. What is not known is 'unknown', never absent.
+ * Istio's label set for TCP metrics (istio.io, "Istio Standard Metrics"; the same list as
+ * ztunnel's), in the order in which values are kept. What is not known is 'unknown', never absent.
  */
 export const istioLabelNames = [
   'reporter',

@@ -13,7 +13,10 @@ export interface NodeLog {
 /** Nobody reads: above this, access lines are dropped, for the proxy must not wait for its log. */
 const maxBufferedBytes = 16 << 20
 
-/** JSON lines on standard output. Names of pods and addresses are logged; bodies and credentials never. */
+/**
+ * JSON lines on standard output. Names of pods and addresses are logged; bodies and credentials
+ * never.
+ */
 export function createLog(node: string, level: LogLevel): NodeLog {
   const destination = pino.destination({ dest: 1, sync: false, maxLength: maxBufferedBytes })
   let droppedLines = 0

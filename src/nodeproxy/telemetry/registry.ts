@@ -87,7 +87,9 @@ function otherLabels(reporter: string): IstioLabels {
   } as IstioLabels
 }
 
-/** A value that is read when metrics are asked for: `read` gives one number for each set of labels. */
+/**
+ * A value that is read when metrics are asked for: `read` gives one number for each set of labels.
+ */
 export interface Reading {
   readonly labels: Readonly<Record<string, string>>
   readonly value: number

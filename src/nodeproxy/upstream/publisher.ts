@@ -17,8 +17,8 @@ export interface PublisherOptions {
 }
 
 /**
- * Gives each worker what it has asked for and keeps that current: what an address refers to is sent before
- * the address. One message carries one service, workload or address.
+ * Gives each worker what it has asked for and keeps that current: what an address refers to is sent
+ * before the address. One message carries one service, workload or address.
  */
 export interface Publisher {
   /** A worker's connections wait to know who has this address. */

@@ -11,7 +11,9 @@ export interface ClientPlace {
   readonly zone: string
 }
 
-/** A service as its node's workers need it: for each port, family and kind of address its endpoints. */
+/**
+ * A service as its node's workers need it: for each port, family and kind of address its endpoints.
+ */
 export function serviceView(service: Service, place: ClientPlace): ServiceView {
   return {
     ...serviceName(service),
@@ -29,7 +31,10 @@ export function serviceName({ key, namespace, name, hostname }: ServiceName): Se
   return { key, namespace, name, hostname }
 }
 
-/** One address of each kind that makes a difference: families, and external ones where policy is local. */
+/**
+ * One address of each kind that makes a difference: families, and external ones where policy is
+ * local.
+ */
 function asksOf(service: Service): readonly { address: NetworkAddress; external: boolean }[] {
   const externals = service.externalAddresses ?? []
   const isExternal = ({ network, ip }: NetworkAddress): boolean =>

@@ -24,7 +24,7 @@ test('adds during a run lead to one more run, and a key never runs twice at once
   assert.equal(runs, 2)
 })
 
-test('errors are repeated with doubling back-off up to its bound, and success starts anew', async () => {
+test('errors are repeated with doubling back-off up to a bound; success starts anew', async () => {
   const time = manualTime()
   const told: number[] = []
   let fails = 4

@@ -63,7 +63,7 @@ test('a client keeps its target when targets are added, until its time is over',
   assert.ok(late.length > 0, 'after the time, the hash over nine moves some of forty')
 })
 
-test('affinity: workers that share nothing choose alike; a target that failed is left for good', () => {
+test('affinity: workers that share nothing choose alike; a failed target is left for good', () => {
   const all = targets(5)
   const options = { name: 's 80', targets: all, clientAffinitySeconds: 60 }
   const [one, other] = [createBalancer(options, state(1)), createBalancer(options, state(2))]

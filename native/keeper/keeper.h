@@ -69,6 +69,7 @@ class Keeper {
   std::vector<std::unique_ptr<Session>> sessions_;
   Session* successor_ = nullptr;  // a newer keeper that takes over
   bool handed_over_ = false;
+  bool look_for_vanished_ = false;
   uint64_t last_tick_ns_ = 0;
   uint64_t last_beat_ns_ = 0;
 };

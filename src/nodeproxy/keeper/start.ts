@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Scheduler } from '../time/scheduler.ts'
 import type { KeeperNative } from './channel.ts'
@@ -117,12 +118,17 @@ function startKeeper(program: KeeperProgram): { readonly failure: Error | undefi
 
 function keeperArguments(program: KeeperProgram): string[] {
   const options: readonly (readonly [string, string | number | undefined])[] = [
-    ['--socket', program.socketPath],
-    ['--generations', program.generationsPin],
-    ['--pair-control', program.pairControlPin],
-    ['--query-queue', program.queryQueuePin],
+    ['--socket', absolute(program.socketPath)],
+    ['--generations', absolute(program.generationsPin)],
+    ['--pair-control', absolute(program.pairControlPin)],
+    ['--query-queue', absolute(program.queryQueuePin)],
     ['--pair-limit-bytes', program.pairLimitBytes],
     ['--give-up-after-ms', program.giveUpAfterMs],
   ]
   return options.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
+}
+
+/** The keeper works in the root directory, so that it keeps no other busy. */
+function absolute(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : resolve(path)
 }

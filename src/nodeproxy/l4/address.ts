@@ -45,11 +45,6 @@ function textOfIpv4(word: number): string {
   return text
 }
 
-/** The same address in its canonical form. @throws RangeError when it is none */
-export function canonical(text: string): string {
-  return textOf(wordsOf(text))
-}
-
 function swapped(group: number): number {
   return ((group & 0xff) << 8) | (group >>> 8)
 }

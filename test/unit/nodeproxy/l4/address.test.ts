@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { SocketAddress } from 'node:net'
 import test from 'node:test'
 import fc from 'fast-check'
-import { canonical, isMappedIpv4, textOf, wordsOf } from '../../../../src/nodeproxy/l4/address.ts'
+import { isMappedIpv4, textOf, wordsOf } from '../../../../src/nodeproxy/l4/address.ts'
+
+const canonical = (text: string): string => textOf(wordsOf(text))
 
 test('words hold the bytes in memory order, IPv4 as v4-mapped', () => {
   const bytes = (text: string): string =>

@@ -42,18 +42,15 @@ test('a service: one of its endpoints, from the client pod, counted in flight', 
   assert.equal(b.balance.inFlight.size, 0)
 })
 
-test(
-  'an endpoint on this node is reached past ' + 'its own interception, and told of the client',
-  () => {
-    const server = pod(2, '10.9.0.1', { acceleration: 'full' })
-    const b = bench([client, server])
-    withService(b, 1)
-    b.accept({ asked: { address: vip, port: 80 } })
-    const leg = b.connects[0]?.leg
-    assert.equal(leg?.flags, LegFlags.bypass | LegFlags.accelFull)
-    assert.deepEqual([leg?.client, leg?.clientPort], ['10.0.0.1', 40_000])
-  },
-)
+test('an endpoint of this node is reached past its interception, and told of the client', () => {
+  const server = pod(2, '10.9.0.1', { acceleration: 'full' })
+  const b = bench([client, server])
+  withService(b, 1)
+  b.accept({ asked: { address: vip, port: 80 } })
+  const leg = b.connects[0]?.leg
+  assert.equal(leg?.flags, LegFlags.bypass | LegFlags.accelFull)
+  assert.deepEqual([leg?.client, leg?.clientPort], ['10.0.0.1', 40_000])
+})
 
 test('two apps are paired only when both are in mode full', () => {
   for (const [originFlags, mode, expected] of [

@@ -26,6 +26,11 @@ export interface Keeper {
   putListeners(pod: KeptPod): Promise<void>
   /** The keeper's descriptors are closed before this resolves. False: nothing was kept. */
   dropPod(uid: string): Promise<boolean>
+  /**
+   * What is kept stays there, and is a successor's: should the keeper be replaced, this process
+   * does not put its listeners again, so it may close them.
+   */
+  leavePods(): void
   /** All pods kept, also by proxies before this one. Their descriptors belong to the caller. */
   list(): Promise<readonly KeptPod[]>
   /**
@@ -93,6 +98,7 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       pods.set(pod.uid, pod)
       await link.ask((connection) => sendPod(connection, pod))
     },
+    leavePods: () => pods.clear(),
     dropPod(uid) {
       pods.delete(uid)
       const body = encodePod({ uid, alivePath: '', facts: '' })

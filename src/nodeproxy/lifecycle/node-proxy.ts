@@ -189,7 +189,7 @@ async function leave({ agent, kernel }: Parts): Promise<void> {
  * Then connections have their time to end.
  */
 async function drain(
-  { options, log, agent, pool, reports }: Parts,
+  { options, log, agent, keeper, pool, reports }: Parts,
   stopHeartbeat: () => void,
   ports: readonly HttpListener[],
 ): Promise<void> {
@@ -198,6 +198,7 @@ async function drain(
   stopHeartbeat()
   await delay(arrivalMs)
   await pool.request((request) => ({ kind: 'drain', request }))
+  keeper.leavePods()
   agent.releaseDescriptors()
   const deadline = performance.now() + options.drainSeconds * 1000
   const openNow = async (): Promise<number> => {

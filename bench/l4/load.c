@@ -139,7 +139,8 @@ static void listen_on(int epoll, int port, int kind)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	int one = 1, off = 0, fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	struct epoll_event e = { .events = EPOLLIN, .data.u64 = (uint64_t)fd | (uint64_t)(kind + 8) << 32 };
+	uint64_t tag = (uint64_t)fd | (uint64_t)(kind + 8) << 32;
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = tag };
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
@@ -205,7 +206,8 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int pingpong(const struct sockaddr_storage *to, socklen_t length, size_t bytes, double seconds)
+static int pingpong(const struct sockaddr_storage *to, socklen_t length, size_t bytes,
+		    double seconds)
 {
 	size_t count = 0, room = 1 << 22;
 	float *us = malloc(room * sizeof *us);
@@ -252,7 +254,8 @@ static int stream(const struct sockaddr_storage *to, socklen_t length, size_t by
 	return 0;
 }
 
-static int connects(const struct sockaddr_storage *to, socklen_t length, int concurrency, double seconds)
+static int connects(const struct sockaddr_storage *to, socklen_t length, int concurrency,
+		    double seconds)
 {
 	int epoll = epoll_create1(0), running = 0;
 	uint64_t ops = 0, failed = 0;

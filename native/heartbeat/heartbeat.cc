@@ -26,13 +26,12 @@ void Store(uint64_t* beat, uint64_t value) {
 }
 
 // On a node whose processors are all taken a late beat would look like a dead proxy, and let
-// traffic around the mesh. The thread needs microseconds a second; real time where the machine
-// grants it.
+// traffic around the mesh. The thread needs microseconds a second; real time where it is granted.
 void RunFirst() {
   const sched_param first = {.sched_priority = 1};
   if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first) == 0) return;
   constexpr int kMostFavoured = -20;
-  setpriority(PRIO_PROCESS, 0, kMostFavoured);  // of this thread alone; without it, as before
+  setpriority(PRIO_PROCESS, 0, kMostFavoured);  // of this thread alone
 }
 
 }  // namespace

@@ -35,7 +35,10 @@ export const packageGroups = {
   lab: [
     { name: 'iproute2', why: 'network namespaces, veth pairs, routes and delay of the lab' },
     { name: 'nftables', why: "the lab's stand-in for kube-proxy" },
-    { name: 'curl', why: "asks the node proxies' ports from inside their namespaces; a real client" },
+    {
+      name: 'curl',
+      why: "asks the node proxies' ports from inside their namespaces; a real client",
+    },
     { name: 'conntrack', why: 'counts conntrack entries before and after' },
     { name: 'bpftool', why: 'shows programs, maps and BTF' },
     { name: 'procps', why: 'process facts' },

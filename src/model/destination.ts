@@ -15,8 +15,8 @@ export type Destination =
   | { readonly kind: 'outside' }
 
 /**
- * A service's address wins over a workload's, as kube-proxy translates before anything is routed; but an
- * external address belongs to the service on the service's ports alone.
+ * A service's address wins over a workload's, as kube-proxy translates before anything is routed;
+ * but an external address belongs to the service on the service's ports alone.
  */
 export function destinationOf(
   tables: MeshTables,

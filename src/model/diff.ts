@@ -3,8 +3,8 @@ import { type Resource, resourceName } from './resources.ts'
 import type { TableChange } from './tables.ts'
 
 /**
- * What turns one set of resources into another, sorted by name whatever the order of the sets. A resource
- * with the same content is not in it.
+ * What turns one set of resources into another, sorted by name whatever the order of the sets. A
+ * resource with the same content is not in it.
  * @throws Error when two resources of a set have one name
  */
 export function diffResources(before: Iterable<Resource>, after: Iterable<Resource>): TableChange {

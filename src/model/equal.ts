@@ -1,6 +1,6 @@
 /**
- * Whether two values of plain data (what JSON can hold) are the same. A member that is undefined is as one
- * that is not there.
+ * Whether two values of plain data (what JSON can hold) are the same. A member that is undefined is
+ * as one that is not there.
  */
 export function sameData(a: unknown, b: unknown): boolean {
   if (a === b) return true

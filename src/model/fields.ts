@@ -9,9 +9,10 @@ export interface FieldError {
 export type ReportField = (error: FieldError) => void
 
 /**
- * An object of unknown shape, to be read member by member. A member that is missing or null gives the
- * fallback; without one, or when its type is wrong, the error is reported and some value of the right type is
- * returned, so that one pass finds all errors. Whoever reads looks at the reports before he uses what he read.
+ * An object of unknown shape, to be read member by member. A member that is missing or null gives
+ * the fallback; without one, or when its type is wrong, the error is reported and some value of the
+ * right type is returned, so that one pass finds all errors. Whoever reads looks at the reports
+ * before he uses what he read.
  */
 export interface Fields {
   readonly members: Readonly<Record<string, unknown>>

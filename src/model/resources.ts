@@ -1,6 +1,7 @@
 /**
- * The contract between the operator and the nodes: what Kubernetes says, reduced to what a node needs.
- * Plain immutable data. It is ready for several clusters, networks and VMs from its first version.
+ * The contract between the operator and the nodes: what Kubernetes says, reduced to what a node
+ * needs. Plain immutable data. It is ready for several clusters, networks and VMs from its first
+ * version.
  */
 
 export type IpAddress = string
@@ -37,27 +38,34 @@ export interface Workload {
   readonly tunnel: TunnelProtocol
   readonly enrolled: boolean
   readonly ready: boolean
-  /** For telemetry: the owning Deployment (or the like), canonical name and revision, app, version. */
+  /**
+   * For telemetry: the owning Deployment (or the like), canonical name and revision, app, version.
+   */
   readonly owner: string
   readonly ownerKind: string
   readonly canonicalName: string
   readonly canonicalRevision: string
   readonly app: string
   readonly version: string
-  /** Keys of the services that have it as an endpoint, sorted: what telemetry names for its address. */
+  /**
+   * Keys of the services that have it as an endpoint, sorted: what telemetry names for its address.
+   */
   readonly services?: readonly string[]
 }
 
 export interface ServicePort {
   readonly name: string
   readonly port: number
-  /** 'tcp', 'http', 'http2', 'grpc', 'tls', … from appProtocol or the port-name prefix; '' when neither says. */
+  /**
+   * 'tcp', 'http', 'http2', 'grpc', 'tls', … from appProtocol or the port-name prefix; '' when
+   * neither says.
+   */
   readonly appProtocol: string
 }
 
 /**
- * One address behind a service, with the target port of every service port it serves. An address can be in
- * the list twice, with other ports, where its slices do not agree on its conditions.
+ * One address behind a service, with the target port of every service port it serves. An address
+ * can be in the list twice, with other ports, where its slices do not agree on its conditions.
  */
 export interface Endpoint {
   /** Its uid; empty for an address that is no pod's. */
@@ -85,13 +93,16 @@ export interface Service {
   /** ClusterIPs, externalIPs and load balancer addresses; none for a headless service. */
   readonly addresses: readonly NetworkAddress[]
   /**
-   * Those of `addresses` that are not cluster IPs (external and load balancer addresses). Other services may
-   * have them too, on other ports, and a port that no service has is not ours: it passes through.
+   * Those of `addresses` that are not cluster IPs (external and load balancer addresses). Other
+   * services may have them too, on other ports, and a port that no service has is not ours: it
+   * passes through.
    */
   readonly externalAddresses?: readonly NetworkAddress[]
   readonly ports: readonly ServicePort[]
   readonly endpoints: readonly Endpoint[]
-  /** Sent for telemetry's sake only: `endpoints` is empty, and says nothing of how many there are. */
+  /**
+   * Sent for telemetry's sake only: `endpoints` is empty, and says nothing of how many there are.
+   */
   readonly endpointsOmitted?: boolean
   /** Seconds; 0: no affinity. */
   readonly clientIpAffinitySeconds: number
@@ -102,8 +113,8 @@ export interface Service {
 }
 
 /**
- * What a node does with one of its own pods. `uid` is the one that names its cgroup: Kubernetes' pod uid, or
- * for a static pod the hash of its file.
+ * What a node does with one of its own pods. `uid` is the one that names its cgroup: Kubernetes'
+ * pod uid, or for a static pod the hash of its file.
  */
 export interface PodEnrolment {
   readonly type: 'enrolment'

@@ -35,15 +35,16 @@ export type ServiceChoice =
   | { readonly kind: 'refused'; readonly reason: ServiceRefusal }
 
 /**
- * `noEndpoints`: none anywhere is usable. `noLocalEndpoints`: internalTrafficPolicy is Local and this node
- * has none; kube-proxy drops, we refuse at once, as a proxy has accepted already.
+ * `noEndpoints`: none anywhere is usable. `noLocalEndpoints`: internalTrafficPolicy is Local and
+ * this node has none; kube-proxy drops, we refuse at once, as a proxy has accepted already.
  */
 export type ServiceRefusal = 'noSuchPort' | 'noEndpoints' | 'noLocalEndpoints'
 
 /**
- * The endpoints that kube-proxy would send this connection to (pkg/proxy/topology.go, CategorizeEndpoints):
- * ready ones that the topology hints allow; without any, those that are serving while they terminate
- * (KEP-1669); with internalTrafficPolicy Local (KEP-2086), only those on the client's node.
+ * The endpoints that kube-proxy would send this connection to (pkg/proxy/topology.go,
+ * CategorizeEndpoints): ready ones that the topology hints allow; without any, those that are
+ * serving while they terminate (KEP-1669); with internalTrafficPolicy Local (KEP-2086), only those
+ * on the client's node.
  */
 export function serviceEndpoints(service: Service, ask: ServiceAsk): ServiceChoice {
   const { port, address } = ask
@@ -53,7 +54,8 @@ export function serviceEndpoints(service: Service, ask: ServiceAsk): ServiceChoi
   const serving = service.endpoints.filter(
     (endpoint) => endpoint.ports[port] !== undefined && familyOf(endpoint.address.ip) === family,
   )
-  // From a pod, external addresses are balanced over all endpoints, whatever externalTrafficPolicy says.
+  // From a pod, external addresses are balanced over all endpoints, whatever externalTrafficPolicy
+  // says.
   const local = service.internalTrafficPolicy === 'local' && !hasExternal(service, address)
   const usable = local
     ? readyOrTerminating(
@@ -95,8 +97,9 @@ function readyOrTerminating(endpoints: readonly Endpoint[], service: Service): r
 }
 
 /**
- * Hints count only when every ready endpoint has one, and one is for here: node hints first (KEP-3015), then
- * zone hints (KEP-2433, KEP-4444). Endpoints that are terminating are chosen without.
+ * Hints count only when every ready endpoint has one, and one is for here: node hints first
+ * (KEP-3015), then zone hints (KEP-2433, KEP-4444). Endpoints that are terminating are chosen
+ * without.
  */
 function byTopology(
   endpoints: readonly Endpoint[],
@@ -116,7 +119,10 @@ function byTopology(
   return endpoints
 }
 
-/** Each address and port once: an address may be listed twice with the same target (overlapping slices). */
+/**
+ * Each address and port once: an address may be listed twice with the same target (overlapping
+ * slices).
+ */
 function targetsOf(endpoints: readonly Endpoint[], servicePort: number): readonly ServiceTarget[] {
   const targets = new Map<string, ServiceTarget>()
   for (const endpoint of endpoints) {

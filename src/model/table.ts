@@ -1,6 +1,6 @@
 /**
- * An immutable map that is cheap to change: a change copies the shards it touches and shares the others,
- * so readers of the table before it see it unchanged.
+ * An immutable map that is cheap to change: a change copies the shards it touches and shares the
+ * others, so readers of the table before it see it unchanged.
  */
 export interface Table<V> {
   get(key: string): V | undefined

@@ -28,7 +28,10 @@ export interface TableChange {
   readonly removals: readonly string[]
 }
 
-/** All that is known at one moment, immutable: a change makes new tables, and one assignment swaps them. */
+/**
+ * All that is known at one moment, immutable: a change makes new tables, and one assignment swaps
+ * them.
+ */
 export interface MeshTables {
   readonly settings: MeshSettings | undefined
   readonly resources: Table<Resource>
@@ -92,8 +95,9 @@ function changedTables(
 }
 
 /**
- * The keys of the addresses at which a resource is found. Pods of the host's network share the node's
- * address, which therefore is nobody's; a service without its endpoints could answer nothing.
+ * The keys of the addresses at which a resource is found. Pods of the host's network share the
+ * node's address, which therefore is nobody's; a service without its endpoints could answer
+ * nothing.
  */
 export function indexedAddresses(resource: Resource | undefined): readonly string[] {
   if (resource?.type === 'workload') {

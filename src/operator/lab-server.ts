@@ -25,7 +25,9 @@ export interface LabServerOptions {
 /** The operator of a lab: compiles objects and serves them to nodes over a Unix socket. */
 export interface LabServer extends AsyncDisposable {
   readonly path: string
-  /** Changes that are made in one turn of the event loop are compiled and published once, after it. */
+  /**
+   * Changes that are made in one turn of the event loop are compiled and published once, after it.
+   */
   replace(objects: readonly unknown[]): void
   apply(objects: readonly unknown[]): void
   remove(references: readonly ObjectReference[]): void
@@ -41,8 +43,9 @@ export interface LabServer extends AsyncDisposable {
 const maxLineBytes = 16 * 1_048_576
 
 /**
- * Starts it; it listens when the promise resolves. Nodes are who they say they are, as a lab may have it. A stream begins with a node's hello; a line with a
- * `command` (see lab/commands.ts) is answered by one line of JSON.
+ * Starts it; it listens when the promise resolves. Nodes are who they say they are, as a lab may
+ * have it. A stream begins with a node's hello; a line with a `command` (see lab/commands.ts) is
+ * answered by one line of JSON.
  * @throws Error when it cannot listen there
  */
 export async function startLabServer(options: LabServerOptions): Promise<LabServer> {
@@ -194,7 +197,8 @@ function serveConnections(server: Server, handles: ConnectionHandles): ReadonlyS
     const lines = createLineSplitter(maxLineBytes)
     let ended = false
     socket.on('data', (chunk) => {
-      // What comes after an error is read and thrown away, so that the other side gets to read the error.
+      // What comes after an error is read and thrown away, so that the other side gets to read the
+      // error.
       if (ended) return
       try {
         for (const line of lines.push(chunk)) {

@@ -139,6 +139,24 @@ test('each missing capability is named, with what it costs', async (t) => {
   assert.equal(check('netns').status, 'ok')
 })
 
+test('file systems that may not be written: said, and the rest is asked', async (t) => {
+  const needed = '+bpf,+net_admin,+perfmon,+sys_admin,+sys_ptrace'
+  const { status, check } = await preflight(t, [
+    'setpriv',
+    '--reuid=65534',
+    '--clear-groups',
+    `--inh-caps=-all,${needed},+dac_read_search`,
+    `--ambient-caps=-all,${needed},+dac_read_search`,
+  ])
+  assert.equal(status, 1)
+  assert.equal(check('user').status, 'ok')
+  for (const id of ['cgroup2', 'bpffs']) {
+    assert.match(check(id).detail, /EACCES|EPERM/)
+    assert.match(check(id).fix, /CAP_DAC_OVERRIDE/)
+  }
+  assert.equal(check('programs').status, 'ok')
+})
+
 test('no bpffs: a clear message with the command that mounts it', async (t) => {
   const each = 'while read -r _ point type _; do [ "$type" != bpf ] ||'
   const { status, check } = await preflight(

@@ -86,7 +86,7 @@ test('an echo through the reactor, client and server in the same loop', async (t
 
 test('idle, it sleeps until the next timer of Node and no longer', async (t) => {
   const { proxy } = await setUp(t)
-  await setTimeout(5)
+  await setImmediate()
   const before = proxy.reactor.stats().turns ?? 0
   const lateMs: number[] = []
   for (let round = 0; round < 40; round += 1) {
@@ -101,7 +101,7 @@ test('idle, it sleeps until the next timer of Node and no longer', async (t) => 
   assert.ok(median < 2, `half of the timers were late by ${median} ms or more`)
 })
 
-test('under load, timers, immediates, files and child processes of Node get their turns', async (t) => {
+test('under load, timers, files and child processes of Node get their turns', async (t) => {
   const { proxy, port } = await setUp(t)
   const load = { wanted: true }
   const streams = Array.from({ length: 4 }, async () => {

@@ -1,6 +1,9 @@
 /** Bytes to lines of text, for newline-delimited JSON. A line may come in many pieces. */
 export interface LineSplitter {
-  /** @returns the lines that are complete now. @throws RangeError when a line is longer than the limit */
+  /**
+   * @returns the lines that are complete now. @throws RangeError when a line is longer than the
+   * limit
+   */
   push(chunk: Uint8Array): readonly string[]
 }
 

@@ -1,8 +1,8 @@
 import { sameData } from '../equal.ts'
 
 /**
- * The members that differ from the defaults: what goes on the wire. The reader puts the defaults back, which
- * is also how it reads what an older version, without those fields, wrote.
+ * The members that differ from the defaults: what goes on the wire. The reader puts the defaults
+ * back, which is also how it reads what an older version, without those fields, wrote.
  */
 export function omitDefaults<T extends object>(
   value: T,

@@ -27,8 +27,8 @@ const decoders = {
 } as const
 
 /**
- * Fields that are not known are ignored, ones that are missing get their defaults: additions need no new
- * version. A type that is not known, from a newer sender, gives undefined.
+ * Fields that are not known are ignored, ones that are missing get their defaults: additions need
+ * no new version. A type that is not known, from a newer sender, gives undefined.
  */
 export function decodeResource(value: unknown): Decoded<Resource | undefined> {
   const errors: FieldError[] = []

@@ -37,7 +37,10 @@ export function encodeDelta(delta: Delta): object {
   }
 }
 
-/** `nonce` and `rejected` are what a NACK of a bad delta says; the nonce is empty where none was found. */
+/**
+ * `nonce` and `rejected` are what a NACK of a bad delta says; the nonce is empty where none was
+ * found.
+ */
 export type DecodedServerMessage =
   | { readonly ok: true; readonly message: ServerMessage }
   | {

@@ -12,8 +12,8 @@ export function encodeTargetPorts(ports: TargetPorts): string {
 export type TargetPortsDecoder = (fields: Fields) => TargetPorts
 
 /**
- * Endpoints of one service mostly have the same ports, and an object with numbers for keys takes kilobytes:
- * what one decoder returns is shared between endpoints.
+ * Endpoints of one service mostly have the same ports, and an object with numbers for keys takes
+ * kilobytes: what one decoder returns is shared between endpoints.
  */
 export function targetPortsDecoder(): TargetPortsDecoder {
   const known = new Map<string, TargetPorts>()

@@ -1,6 +1,6 @@
 /**
- * Of the wire format. Additions (new fields, types of resources or messages) keep it; what an older reader
- * would misunderstand raises it, and the version before is read still.
+ * Of the wire format. Additions (new fields, types of resources or messages) keep it; what an older
+ * reader would misunderstand raises it, and the version before is read still.
  */
 export const wireVersion = 1
 const oldestVersion = 1

@@ -11,8 +11,9 @@ export interface AddressRecord {
 }
 
 /**
- * The addresses a node is subscribed to, each in the share of who asked first, the least recently used of a
- * share first. A share is bounded, so a pod that scans addresses pushes out its own alone.
+ * The addresses a node is subscribed to, each in the share of who asked first, the least recently
+ * used of a share first. A share is bounded, so a pod that scans addresses pushes out its own
+ * alone.
  */
 export interface AddressBook {
   get(ip: string): AddressRecord | undefined

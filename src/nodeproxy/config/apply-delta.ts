@@ -28,17 +28,22 @@ export function faultOf(
 
 function misplaced(resource: Resource, node: string, network: string): string | undefined {
   if (resource.type === 'enrolment' && resource.node !== node) {
-    return `node is '${resource.node}', and this is '${node}': the source mixes nodes up, or this one's name is set wrongly`
+    return (
+      `node is '${resource.node}', and this is '${node}': the ` +
+      `source mixes nodes up, or this one's name is set wrongly`
+    )
   }
   if (resource.type === 'settings' && resource.network !== network) {
-    return `network is '${resource.network}', and this node is in '${network}': set one of the two right`
+    const other = resource.network
+    return `network is '${other}', and this node is in '${network}': set one of the two right`
   }
   return undefined
 }
 
 /**
- * What is left of an earlier stream, or of the disk, and not confirmed by the present one yet. It stays in
- * use until the new stream has sent everything, so there is no moment without configuration.
+ * What is left of an earlier stream, or of the disk, and not confirmed by the present one yet. It
+ * stays in use until the new stream has sent everything, so there is no moment without
+ * configuration.
  */
 export interface Unconfirmed {
   /** The change that a delta makes, with what turned out to be gone. */

@@ -13,8 +13,8 @@ export interface BackOffOptions {
 }
 
 /**
- * Doubles up to the maximum. Half of each wait is random, so that all nodes of a cluster do not come back
- * in one moment when the source does.
+ * Doubles up to the maximum. Half of each wait is random, so that all nodes of a cluster do not
+ * come back in one moment when the source does.
  */
 export function createBackOff({ firstMs, maxMs, random }: BackOffOptions): BackOff {
   let failures = 0

@@ -21,8 +21,8 @@ export interface SocketSourceOptions {
 const defaultMaxLineBytes = 64 * 1_048_576
 
 /**
- * The source over a Unix socket, one JSON message a line. It connects at once, again with back-off whenever
- * the stream ends, and subscribes each time to all that is subscribed.
+ * The source over a Unix socket, one JSON message a line. It connects at once, again with back-off
+ * whenever the stream ends, and subscribes each time to all that is subscribed.
  */
 export function socketSource(options: SocketSourceOptions): ConfigSource {
   return (listener) => openStream(options, listener)
@@ -80,8 +80,8 @@ function openStream(options: SocketSourceOptions, listener: ConfigListener): Con
 }
 
 /**
- * A delta that cannot be read is rejected here. @throws Error on what is no delta: the stream must end, as
- * the two sides do not understand each other
+ * A delta that cannot be read is rejected here. @throws Error on what is no delta: the stream must
+ * end, as the two sides do not understand each other
  */
 function receive(line: string, stream: ConfigStream, listener: ConfigListener): void {
   const decoded = decodeServerMessage(line)

@@ -13,7 +13,10 @@ export type Resolution =
   | { readonly state: 'known' }
   /** The source says that nobody of the mesh has it. */
   | { readonly state: 'absent' }
-  /** No answer in time, or not asked: a limit. Counts as outside, or is refused where the pod fails closed. */
+  /**
+   * No answer in time, or not asked: a limit. Counts as outside, or is refused where the pod fails
+   * closed.
+   */
   | { readonly state: 'unanswered'; readonly reason: string }
 
 export interface StoreChange extends TableChange {
@@ -30,8 +33,8 @@ export interface ConfigStore {
   readonly complete: boolean
   get(podUid: string): PodEnrolment | undefined
   /**
-   * Whether an address is known; asks for it when it is not, once however many wait, and keeps it subscribed
-   * while it is in use. A promise settles within 500 ms, and never rejects.
+   * Whether an address is known; asks for it when it is not, once however many wait, and keeps it
+   * subscribed while it is in use. A promise settles within 500 ms, and never rejects.
    * @param ip canonical: lower case, compressed, IPv4 not mapped
    * @param requester who waits (a pod's uid): one may not use up what all share
    */

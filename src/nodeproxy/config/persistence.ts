@@ -12,7 +12,10 @@ export interface PersistenceOptions {
   /** Undefined: nothing is kept. */
   readonly file: StateFile | undefined
   readonly clock: Clock
-  /** From a change to its write, and from one write to the next at least: writing takes the node's time. */
+  /**
+   * From a change to its write, and from one write to the next at least: writing takes the node's
+   * time.
+   */
   readonly delayMs: number
   readonly intervalMs: number
   readonly state: () => StoredState

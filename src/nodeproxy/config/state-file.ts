@@ -72,7 +72,8 @@ export function createStateFile(path: string): StateFile {
         // The error that is told is the first one.
         await rm(aside, { force: true }).catch(() => {})
         throw new Error(
-          `state file ${path} cannot be written: ${causeOf(error)}: free space, or check the folder`,
+          `state file ${path} cannot be written: ` +
+            `${causeOf(error)}: free space, or check the folder`,
           { cause: error },
         )
       }

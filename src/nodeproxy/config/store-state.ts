@@ -75,7 +75,10 @@ export function restoreState(
   if (loaded.value === undefined) return undefined
   const { resources, addresses, complete, version } = loaded.value
   if (loaded.value.node !== node) {
-    return `the state file is of node '${loaded.value.node}', and this is '${node}': give each node a folder of its own`
+    return (
+      `the state file is of node '${loaded.value.node}', and ` +
+      `this is '${node}': give each node a folder of its own`
+    )
   }
   const fault = faultOf(resources, node, network)
   if (fault !== undefined) return `the state file is not used: ${fault.error}`

@@ -29,8 +29,9 @@ const saveIntervalMs = 5_000
 const sweepMs = 15_000
 
 /**
- * The node's side of the configuration: holds what the source sends, asks for addresses when they are first
- * used, and serves on what it has while the source is away. What is on disk is in force from the start.
+ * The node's side of the configuration: holds what the source sends, asks for addresses when they
+ * are first used, and serves on what it has while the source is away. What is on disk is in force
+ * from the start.
  */
 export function createStore(options: StoreOptions): ConfigStore {
   const { node, network = 'default', clock, stateFile, onProblem = () => {} } = options
@@ -153,7 +154,10 @@ function reject(state: StoreState, error: string, onProblem: (message: string) =
   onProblem(`configuration rejected, the last good one stays: ${error}`)
 }
 
-/** A stream that may be used before it is opened: what is subscribed until then is so from the start. */
+/**
+ * A stream that may be used before it is opened: what is subscribed until then is so from the
+ * start.
+ */
 function lateStream() {
   const early = new Set<string>()
   let opened: ConfigStream | undefined

@@ -1,6 +1,9 @@
 import type { Clock, Resolution } from './interfaces.ts'
 
-/** Who waits for the answer to an address: all of them for one question, each at most until its deadline. */
+/**
+ * Who waits for the answer to an address: all of them for one question, each at most until its
+ * deadline.
+ */
 export interface Waiters {
   /** Undefined where nobody waits for that address: begin() first. */
   join(ip: string): Promise<Resolution> | undefined

@@ -32,8 +32,8 @@ export interface ConnectCommand {
 }
 
 /**
- * Orders to the reactor. They are carried out when the loop sleeps next or when the ring is full; what an
- * order leads to comes as an event. An order for a connection that has ended is ignored.
+ * Orders to the reactor. They are carried out when the loop sleeps next or when the ring is full;
+ * what an order leads to comes as an event. An order for a connection that has ended is ignored.
  */
 export interface CommandWriter {
   listen(command: ListenCommand): void
@@ -110,12 +110,17 @@ function putAddress(words: Int32Array, at: number, address: ArrayLike<number>): 
   for (let index = 0; index < 4; index += 1) words[at + index] = address[index] ?? 0
 }
 
-/** A limit beyond the field's range is as good as its end, and must not become negative: that means none. */
+/**
+ * A limit beyond the field's range is as good as its end, and must not become negative: that means
+ * none.
+ */
 function asInt32(value: number): number {
   return Math.min(value, 0x7fffffff)
 }
 
-/** Reserves a record and publishes it: nobody reads before the writer is done, on the same thread. */
+/**
+ * Reserves a record and publishes it: nobody reads before the writer is done, on the same thread.
+ */
 function createBegin(ring: Ring, flush: () => void): (type: number, payload: number) => number {
   const { words, capacityWords } = ring
   return function begin(type, payload) {

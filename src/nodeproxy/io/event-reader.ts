@@ -13,9 +13,9 @@ import { Event, RING_HEADER_WORDS } from './protocol.ts'
 import { type Ring, RingHeader } from './ring.ts'
 
 /**
- * Reads everything that stands in the event ring and calls the handlers. A record leaves the ring before its
- * handler runs, so a handler that throws is not called again with the same event: its error goes to the
- * caller, and the rest stays for the next call.
+ * Reads everything that stands in the event ring and calls the handlers. A record leaves the ring
+ * before its handler runs, so a handler that throws is not called again with the same event: its
+ * error goes to the caller, and the rest stays for the next call.
  * @throws Error for a record of an unknown type: addon and TypeScript are of different versions
  */
 export function createEventReader(ring: Ring, handlers: EventHandlers): () => void {
@@ -91,7 +91,8 @@ function createRareDispatch(words: Int32Array, handlers: EventHandlers): Dispatc
         return
       default:
         throw new Error(
-          `event ring: record of type ${type}, which this version does not know: rebuild the addon (npm run build)`,
+          `event ring: record of type ${type}, which this version ` +
+            'does not know: rebuild the addon (npm run build)',
         )
     }
   }

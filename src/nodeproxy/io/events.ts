@@ -1,7 +1,8 @@
 /**
- * The reactor's events, decoded. Each kind has ONE object that is filled anew for every event, so that the hot
- * path allocates nothing: take what you need out of it before you return. 64-bit values are numbers: byte
- * counts, microseconds and socket cookies (a counter of the kernel's) stay far below 2^53.
+ * The reactor's events, decoded. Each kind has ONE object that is filled anew for every event, so
+ * that the hot path allocates nothing: take what you need out of it before you return. 64-bit
+ * values are numbers: byte counts, microseconds and socket cookies (a counter of the kernel's) stay
+ * far below 2^53.
  */
 
 /** Four words in memory order, IPv4 as v4-mapped. Reused like its event. */

@@ -1,6 +1,6 @@
 /**
- * The TypeScript half of native/reactor/protocol.h, which documents every record's layout. A test compares
- * the two number by number, so a change belongs in both files.
+ * The TypeScript half of native/reactor/protocol.h, which documents every record's layout. A test
+ * compares the two number by number, so a change belongs in both files.
  */
 
 export const RING_HEADER_WORDS = 8

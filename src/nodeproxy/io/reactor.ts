@@ -12,8 +12,8 @@ export interface OpenReactor {
   /** Counters since the start, and gauges; the names are those of native/reactor/stats.h. */
   stats(): Readonly<Record<string, number>>
   /**
-   * Client's and server's descriptor of a paired connection, to be sent to the keeper. They stay the
-   * reactor's: duplicate them by sending, do not close them. Undefined when it is not paired.
+   * Client's and server's descriptor of a paired connection, to be sent to the keeper. They stay
+   * the reactor's: duplicate them by sending, do not close them. Undefined when it is not paired.
    */
   pairedFds(conn: number): readonly [number, number] | undefined
   /** Bytes of open connections so far; see native.ts. */

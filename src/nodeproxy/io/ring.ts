@@ -16,7 +16,8 @@ const leastWords = 128
 export function createRing(capacityWords: number): Ring {
   if (capacityWords < leastWords || (capacityWords & (capacityWords - 1)) !== 0) {
     throw new RangeError(
-      `ring of ${capacityWords} words: the capacity must be a power of two of at least ${leastWords}`,
+      `ring of ${capacityWords} words: the capacity ` +
+        `must be a power of two of at least ${leastWords}`,
     )
   }
   const buffer = new ArrayBuffer((RING_HEADER_WORDS + capacityWords) * Int32Array.BYTES_PER_ELEMENT)

@@ -36,21 +36,25 @@ export async function probeKernel(
   )
   const netns = await probeNetns(ask, addon.native)
   if (netns) scene.defer(() => addon.native.closeFd(netns.fd))
-  if (!cgroup2 || !netns || query === undefined) return
-  const stage = scene.use(
-    createStage({
-      native: addon.native,
-      loader,
-      cgroupPath: cgroup2.scratch.path,
-      netnsFd: netns.fd,
-    }),
-  )
-  await probeHooks(ask, stage)
-  await probeSocketsInKernel(ask, stage, query)
-  await ask('netns-cookie', () => probeNetnsCookie(stage, netns.cookie))
-  await probeTracepoints(ask, stage)
+  const stage =
+    cgroup2 &&
+    netns &&
+    scene.use(
+      createStage({
+        native: addon.native,
+        loader,
+        cgroupPath: cgroup2.scratch.path,
+        netnsFd: netns.fd,
+      }),
+    )
+  if (stage && query !== undefined) {
+    await probeHooks(ask, stage)
+    await probeSocketsInKernel(ask, stage, query)
+    await ask('netns-cookie', () => probeNetnsCookie(stage, netns.cookie))
+    await probeTracepoints(ask, stage)
+  }
   await probePrograms(ask, addon.native, addon.objectDir)
-  if (bpffs === undefined) return
+  if (!stage || bpffs === undefined) return
   await probeDataPath(ask, scene, {
     stage,
     objectDir: addon.objectDir,

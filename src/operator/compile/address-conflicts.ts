@@ -3,8 +3,8 @@ import type { Facts, ServiceFacts } from './facts.ts'
 import type { ReportProblem } from './problem.ts'
 
 /**
- * Takes from services the cluster IPs that another one has: the older keeps it, as the API server would have
- * refused the younger. External addresses may be shared, as long as the ports differ.
+ * Takes from services the cluster IPs that another one has: the older keeps it, as the API server
+ * would have refused the younger. External addresses may be shared, as long as the ports differ.
  */
 export function withoutAddressConflicts(
   services: readonly ServiceFacts[],

@@ -33,8 +33,8 @@ export function factsId({ kind, namespace, name }: Subject): string {
 }
 
 /**
- * Reads objects of unknown shape. A bad one is reported, and what was in force for it before stays so; the
- * others go on.
+ * Reads objects of unknown shape. A bad one is reported, and what was in force for it before stays
+ * so; the others go on.
  * @param placeOf file and line of an object, where it has one
  */
 export function admit(
@@ -115,7 +115,9 @@ function kindOf(object: unknown, report: ReportHere): Kind | undefined {
       severity: typeof kind === 'string' ? 'warning' : 'error',
       field: 'kind',
       message: typeof kind === 'string' ? 'is not read' : `is ${show(kind)}`,
-      fix: `${typeof kind === 'string' ? 'nothing to do if that is meant' : 'name it'}; what is read: ${kinds}`,
+      fix:
+        `${typeof kind === 'string' ? 'nothing to do if that is meant' : 'name it'}; ` +
+        `what is read: ${kinds}`,
       effect: 'it is left out',
     })
     return undefined

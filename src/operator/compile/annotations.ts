@@ -68,8 +68,9 @@ function fault(
 }
 
 /**
- * The annotations that are in force: a wrong value is replaced by the one that was in force before, or by
- * none. So a slip of the pen neither takes a pod out of the mesh nor keeps back the rest of the object.
+ * The annotations that are in force: a wrong value is replaced by the one that was in force before,
+ * or by none. So a slip of the pen neither takes a pod out of the mesh nor keeps back the rest of
+ * the object.
  */
 export function annotationsInForce(
   annotations: Readonly<Record<string, string>>,

@@ -50,7 +50,9 @@ interface PodMemo extends CompiledPod {
   readonly node: NodeFacts | undefined
 }
 
-/** Most pods are as they were in the compilation before. Facts never change, so they may be keys. */
+/**
+ * Most pods are as they were in the compilation before. Facts never change, so they may be keys.
+ */
 const memos = new WeakMap<PodFacts, PodMemo>()
 
 function compilePod(pod: PodFacts, ips: readonly string[], around: PodSurroundings): CompiledPod {
@@ -67,8 +69,8 @@ function compilePod(pod: PodFacts, ips: readonly string[], around: PodSurroundin
 }
 
 /**
- * Which pod has an address. One that ended has none; while a pod is deleted, a new one may have its address
- * already; of two that both run, the younger is right, as the other's status is stale.
+ * Which pod has an address. One that ended has none; while a pod is deleted, a new one may have its
+ * address already; of two that both run, the younger is right, as the other's status is stale.
  */
 function ownersOfAddresses(
   pods: readonly PodFacts[],

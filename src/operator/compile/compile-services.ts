@@ -78,8 +78,8 @@ function groupSlices(
 type FindWorkload = (slice: SliceFacts, endpoint: SliceEndpointFacts) => Workload | undefined
 
 /**
- * The pod behind an endpoint: the one it names, if it has the address, else the one that has. A slice may be
- * written by hand, and must not give a pod's name to another's traffic.
+ * The pod behind an endpoint: the one it names, if it has the address, else the one that has. A
+ * slice may be written by hand, and must not give a pod's name to another's traffic.
  */
 function workloadFinder(
   { workloads, mesh }: ServiceSurroundings,
@@ -178,7 +178,10 @@ function entriesOf(
   })
 }
 
-/** A port that no slice serves, while others are served, is mostly a name that was written in two ways. */
+/**
+ * A port that no slice serves, while others are served, is mostly a name that was written in two
+ * ways.
+ */
 function reportUnservedPorts(
   { namespace, name, ports }: ServiceFacts,
   slices: readonly SliceFacts[],
@@ -194,8 +197,10 @@ function reportUnservedPorts(
       namespace,
       name,
       field: 'spec.ports',
-      message: `has port ${port.port} ${JSON.stringify(port.name)}, which none of its EndpointSlices has`,
-      fix: 'give the pods a container port of the targetPort name, or the slices a port of this name',
+      message:
+        `has port ${port.port} ${JSON.stringify(port.name)}, ` +
+        'which none of its EndpointSlices has',
+      fix: 'give the pods a container port of that name, or the slices a port of this name',
       effect: 'connections to the port are refused',
     })
   }

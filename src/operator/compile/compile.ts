@@ -29,8 +29,8 @@ export interface CompileOptions {
   /** `cluster.local` unless told. */
   readonly clusterDomain?: string
   /**
-   * The result of the compilation before: what it held for objects that are bad now stays in force. Objects
-   * that are the same ones are not read again, so they must not be changed in place.
+   * The result of the compilation before: what it held for objects that are bad now stays in force.
+   * Objects that are the same ones are not read again, so they must not be changed in place.
    */
   readonly previous?: CompileResult
   /** File and line of an object, for problems. */
@@ -38,7 +38,9 @@ export interface CompileOptions {
 }
 
 export interface CompileResult {
-  /** Sorted by name. A resource that did not change is the same object as in the compilation before. */
+  /**
+   * Sorted by name. A resource that did not change is the same object as in the compilation before.
+   */
   readonly resources: readonly Resource[]
   readonly problems: readonly Problem[]
   /** What the next compilation goes on from. */
@@ -47,9 +49,9 @@ export interface CompileResult {
 }
 
 /**
- * Turns Kubernetes' objects (Namespace, Node, Pod, Service, EndpointSlice) into the mesh model. Pure: the
- * same objects, in any order, give the same resources. Never throws: what is wrong with an object is a
- * problem, and the others go on.
+ * Turns Kubernetes' objects (Namespace, Node, Pod, Service, EndpointSlice) into the mesh model.
+ * Pure: the same objects, in any order, give the same resources. Never throws: what is wrong with
+ * an object is a problem, and the others go on.
  */
 export function compile(objects: readonly unknown[], options: CompileOptions = {}): CompileResult {
   const { mesh = defaultMesh, clusterDomain = 'cluster.local', previous, placeOf } = options

@@ -9,8 +9,8 @@ export interface LoadedYaml {
 }
 
 /**
- * Reads a text of several YAML documents. Empty documents are skipped, a `List` gives its items. JSON is
- * YAML, so it is read too.
+ * Reads a text of several YAML documents. Empty documents are skipped, a `List` gives its items.
+ * JSON is YAML, so it is read too.
  * @param file for errors
  */
 export function loadYaml(text: string, file: string): LoadedYaml {

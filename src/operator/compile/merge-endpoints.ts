@@ -5,10 +5,10 @@ import type { Endpoint } from '../../model/resources.ts'
 export type SliceEntry = Endpoint
 
 /**
- * The endpoints of a service out of all its slices. While the controller moves an endpoint it is in two
- * slices for a moment, and an address with two port numbers for one named port is in two for good: kept
- * is each address, service port and target port once, the most usable where slices differ.
- * Sorted by address, so that the order of slices does not matter.
+ * The endpoints of a service out of all its slices. While the controller moves an endpoint it is in
+ * two slices for a moment, and an address with two port numbers for one named port is in two for
+ * good: kept is each address, service port and target port once, the most usable where slices
+ * differ. Sorted by address, so that the order of slices does not matter.
  */
 export function mergeEndpoints(entries: readonly SliceEntry[]): readonly Endpoint[] {
   const best = new Map<string, { entry: SliceEntry; port: number; target: number }>()

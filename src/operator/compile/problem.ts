@@ -1,6 +1,9 @@
 /** Something that is wrong with one object, for whoever wrote it. */
 export interface Problem {
-  /** `error`: the object, or the field, is not in force. `warning`: it is, but will hardly do what is meant. */
+  /**
+   * `error`: the object, or the field, is not in force. `warning`: it is, but will hardly do what
+   * is meant.
+   */
   readonly severity: 'error' | 'warning'
   readonly kind: string
   readonly namespace: string
@@ -16,7 +19,10 @@ export interface Problem {
 
 export type ReportProblem = (problem: Problem) => void
 
-/** `error: Service shop/web spec.ports[0].port is 0, not …: give …; the object is left out (shop.yaml:12)` */
+/**
+ * `error: Service shop/web spec.ports[0].port is 0, not …: give …; the object is left out
+ * (shop.yaml:12)`
+ */
 export function formatProblem(problem: Problem): string {
   const { severity, kind, namespace, name, field, message, fix, effect, place } = problem
   const subject = [kind, namespace === '' ? name : `${namespace}/${name}`].map(shown)

@@ -18,8 +18,9 @@ const protocols: Readonly<Record<string, string>> = {
 }
 
 /**
- * What a service port speaks: its appProtocol, else the prefix of its name (`http-web`, `grpc`), as Istio
- * selects protocols. `https` is opaque to us, so it is 'tls'. Empty when neither says: to be found out.
+ * What a service port speaks: its appProtocol, else the prefix of its name (`http-web`, `grpc`), as
+ * Istio selects protocols. `https` is opaque to us, so it is 'tls'. Empty when neither says: to be
+ * found out.
  */
 export function protocolOf(appProtocol: string, portName: string): string {
   if (appProtocol !== '') return protocols[appProtocol.toLowerCase()] ?? 'tcp'

@@ -28,8 +28,8 @@ export function readIps(fields: Fields, name: string): readonly IpAddress[] {
 }
 
 /**
- * Why an address cannot be an endpoint's: it would name the host that connects, or no single one. The API
- * server refuses the same.
+ * Why an address cannot be an endpoint's: it would name the host that connects, or no single one.
+ * The API server refuses the same.
  */
 export function unusableEndpointIp(ip: IpAddress): string | undefined {
   if (/^127\.|^::1$/.test(ip)) return 'loopback'

@@ -54,8 +54,9 @@ function readClusterIps(spec: Fields): readonly IpAddress[] {
 }
 
 /**
- * External IPs and those of load balancers. Not the latter where the balancer wants the traffic itself
- * (ipMode Proxy), nor where source ranges are set: those connections pass through, and kube-proxy decides.
+ * External IPs and those of load balancers. Not the latter where the balancer wants the traffic
+ * itself (ipMode Proxy), nor where source ranges are set: those connections pass through, and
+ * kube-proxy decides.
  */
 function readExternalIps(fields: Fields, spec: Fields): readonly IpAddress[] {
   const ips = [...readIps(spec, 'externalIPs')]

@@ -15,7 +15,8 @@ export function workloadNames(pod: PodFacts): Named {
   return {
     owner: owner.name,
     ownerKind: owner.kind,
-    // Istio, "canonical service": its own label, then app.kubernetes.io/name, then app, then the owner.
+    // Istio, "canonical service": its own label, then app.kubernetes.io/name, then app, then the
+    // owner.
     canonicalName:
       labels['service.istio.io/canonical-name'] ??
       labels['app.kubernetes.io/name'] ??
@@ -34,8 +35,8 @@ export function workloadNames(pod: PodFacts): Named {
 const cronJobRun = /^(.+)-\d{8,10}$/
 
 /**
- * What people deployed: a ReplicaSet is named after its Deployment and its pods' template hash, a Job of a
- * CronJob after that and the time.
+ * What people deployed: a ReplicaSet is named after its Deployment and its pods' template hash, a
+ * Job of a CronJob after that and the time.
  */
 function ownerOf(pod: PodFacts): { readonly kind: string; readonly name: string } {
   const { controller, labels } = pod

@@ -8,7 +8,9 @@ export interface ObjectReference {
   readonly name: string
 }
 
-/** The objects of the lab's API: put, replaced and taken away one by one, never changed in place. */
+/**
+ * The objects of the lab's API: put, replaced and taken away one by one, never changed in place.
+ */
 export interface ObjectSet {
   apply(objects: readonly unknown[]): void
   /** @returns the references that named nothing */

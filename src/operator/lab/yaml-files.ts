@@ -73,8 +73,8 @@ function load(file: string): LoadedYaml {
 }
 
 /**
- * A file's folder is watched: editors replace files, and a watch on the old one would see nothing. Where there
- * is no such folder nothing is watched; read() has complained about it.
+ * A file's folder is watched: editors replace files, and a watch on the old one would see nothing.
+ * Where there is no such folder nothing is watched; read() has complained about it.
  */
 function watchPath(path: string, onChange: () => void): readonly FSWatcher[] {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true

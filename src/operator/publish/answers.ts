@@ -2,8 +2,8 @@ import { type Answer, answerTo } from './answer.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /**
- * Answers that somebody is subscribed to. Each is made once for all its subscribers, and again only when
- * something that it was made of has changed.
+ * Answers that somebody is subscribed to. Each is made once for all its subscribers, and again only
+ * when something that it was made of has changed.
  */
 export interface Answers {
   subscribe(name: string): void

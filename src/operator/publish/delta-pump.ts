@@ -1,16 +1,22 @@
 import type { Delta, RefusedName } from '../../model/source.ts'
 import type { DeltaPlan } from './plan-delta.ts'
 
-/** Sends deltas one at a time: the next when the last was answered, with all that changed meanwhile. */
+/**
+ * Sends deltas one at a time: the next when the last was answered, with all that changed meanwhile.
+ */
 export interface DeltaPump {
   readonly waiting: boolean
   /** There may be something new to send. */
   changed(): void
-  /** Takes the delta on its way, if the nonce is its: answers to older ones say nothing any more. */
+  /**
+   * Takes the delta on its way, if the nonce is its: answers to older ones say nothing any more.
+   */
   take(nonce: string): SentDelta | undefined
   /** After a delta was applied: sends what is left, if anything is. */
   resume(): void
-  /** After it was rejected, and the same would be again: nothing is sent before something changes. */
+  /**
+   * After it was rejected, and the same would be again: nothing is sent before something changes.
+   */
   rest(): void
   close(): void
 }

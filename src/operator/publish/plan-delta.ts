@@ -23,8 +23,9 @@ export interface DeltaPlan {
 }
 
 /**
- * What to send next to a node, so that it holds the union of the answers to its subscriptions. Workloads go
- * before the services that refer to them, enrolments last; removals when everything new is there.
+ * What to send next to a node, so that it holds the union of the answers to its subscriptions.
+ * Workloads go before the services that refer to them, enrolments last; removals when everything
+ * new is there.
  */
 export function planDelta(
   answers: ReadonlyMap<string, Answer>,

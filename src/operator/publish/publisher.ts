@@ -13,7 +13,9 @@ import {
 } from './session.ts'
 import { createSnapshot } from './snapshot.ts'
 
-/** Holds what was compiled and tells each node what it subscribed to. Knows nothing of transports. */
+/**
+ * Holds what was compiled and tells each node what it subscribed to. Knows nothing of transports.
+ */
 export interface Publisher {
   /** Makes these the whole of what is published. */
   replace(resources: readonly Resource[]): void
@@ -80,7 +82,8 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
       const own = [...sessions].filter((session) => session.node === node).length
       if (own >= limits.streamsPerNode) {
         throw new Error(
-          `node ${node} has ${own} streams open, and streamsPerNode is ${limits.streamsPerNode}: close one first`,
+          `node ${node} has ${own} streams open, and streamsPerNode ` +
+            `is ${limits.streamsPerNode}: close one first`,
         )
       }
       const session = createSession(node, names, send, handles)

@@ -45,7 +45,9 @@ export interface SessionHandles {
 }
 
 export interface Session extends NodeSession {
-  /** An answer to one of its subscriptions may have changed. Sends, unless a delta is on its way. */
+  /**
+   * An answer to one of its subscriptions may have changed. Sends, unless a delta is on its way.
+   */
   changed(): void
 }
 

@@ -23,8 +23,8 @@ export interface Snapshot {
 export interface MutableSnapshot extends Snapshot {
   /**
    * Applies a change of resources.
-   * @returns what answers may depend on and is different now: `settings`, `node/<node>`, `workload/<uid>`,
-   * `service/<key>`, `summary/<key>`, `address/<network>/<ip>`
+   * @returns what answers may depend on and is different now: `settings`, `node/<node>`,
+   * `workload/<uid>`, `service/<key>`, `summary/<key>`, `address/<network>/<ip>`
    */
   change(change: TableChange): ReadonlySet<string>
 }

@@ -72,7 +72,10 @@ function refusalOf(
   { subscriptionsPerNode, nameLength }: PublishLimits,
 ): string | undefined {
   if (name.length > nameLength) {
-    return `the name has ${name.length} characters, the limit is ${nameLength}: ask for address/<network>/<ip>`
+    return (
+      `the name has ${name.length} characters, the limit ` +
+      `is ${nameLength}: ask for address/<network>/<ip>`
+    )
   }
   const asked = parseSubscription(name)
   if (asked === undefined) {
@@ -82,7 +85,11 @@ function refusalOf(
     return `node ${node} asked for the pods of node ${asked.node}: a node is sent its own alone`
   }
   if (subscriptions >= subscriptionsPerNode) {
-    return `node ${node} has ${subscriptions} subscriptions, and subscriptionsPerNode is ${subscriptionsPerNode}: unsubscribe addresses that are not in use, or raise the limit`
+    const limit = `subscriptionsPerNode is ${subscriptionsPerNode}`
+    return (
+      `node ${node} has ${subscriptions} subscriptions, and ${limit}: ` +
+      'unsubscribe addresses that are not in use, or raise the limit'
+    )
   }
   return undefined
 }

@@ -1,11 +1,14 @@
-// An app's side, in a process and cgroup of its own: a server on the pod's address and clients that connect
-// to a service address, all in one namespace (descriptor 3). Every byte is checked. Says what it saw as JSON.
+// An app, in a process and cgroup of its own and in the namespace of descriptor 3: a server on the
+// pod's address, or clients that connect to a service address. Every byte is checked. Says what it
+// saw as JSON.
 import { once } from 'node:events'
 import { createServer, Socket } from 'node:net'
 import { argv, exit } from 'node:process'
+import { setTimeout } from 'node:timers/promises'
 import { loadNative } from '../../../src/nodeproxy/native.ts'
 
 export interface AppOrders {
+  readonly role: 'server' | 'client'
   readonly serverAddress: string
   readonly serverPort: number
   readonly serviceAddress: string
@@ -16,12 +19,12 @@ export interface AppOrders {
   readonly bytesDown: number
   /** Bytes of one write. */
   readonly writeBytes: number
-  /** The server reads nothing before this many bytes stand unread, by its own measure of time. */
+  /** The server reads nothing for so long. */
   readonly sleepyReaderMs: number
 }
 
 export interface AppReport {
-  readonly served: number
+  readonly connections: number
   readonly wrong: readonly string[]
 }
 
@@ -63,28 +66,34 @@ async function receive(socket: Socket, start: number, bytes: number, who: string
   if (received !== bytes) wrong.push(`${who}: ${received} of ${bytes} bytes`)
 }
 
-let served = 0
-const talks: Promise<void>[] = []
-const listener = native.socketOpen(netnsFd, 4, 0)
-native.socketBind(listener, orders.serverAddress, orders.serverPort)
-native.socketListen(listener, 512)
-const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-  socket.on('error', (error) => void wrong.push(`server: ${error.message}`))
-  const id = (served += 1)
-  const talk = async (): Promise<void> => {
-    if (orders.sleepyReaderMs > 0) {
-      socket.pause()
-      await new Promise((resolve) => void setTimeout(resolve, orders.sleepyReaderMs))
-    }
-    await Promise.all([
-      receive(socket, 0, orders.bytesUp, `server ${id}`),
-      send(socket, 99, orders.bytesDown),
-    ])
+async function talkAsServer(socket: Socket, id: number): Promise<void> {
+  if (orders.sleepyReaderMs > 0) {
+    socket.pause()
+    await setTimeout(orders.sleepyReaderMs)
   }
-  talks.push(talk())
-})
-server.listen({ fd: listener })
-await once(server, 'listening')
+  await Promise.all([
+    receive(socket, 0, orders.bytesUp, `server ${id}`),
+    send(socket, 99, orders.bytesDown),
+  ])
+}
+
+/** Serves as many connections as there are to be. */
+async function serve(): Promise<void> {
+  const fd = native.socketOpen(netnsFd, 4, 0)
+  native.socketBind(fd, orders.serverAddress, orders.serverPort)
+  native.socketListen(fd, 512)
+  const talks: Promise<void>[] = []
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    socket.on('error', (error) => void wrong.push(`server: ${error.message}`))
+    talks.push(talkAsServer(socket, talks.length))
+    if (talks.length === orders.connections) server.close()
+  })
+  server.listen({ fd })
+  await once(server, 'listening')
+  process.stdout.write('ready\n')
+  await once(server, 'close')
+  await Promise.all(talks)
+}
 
 async function client(id: number): Promise<void> {
   const fd = native.socketOpen(netnsFd, 4, 0)
@@ -100,12 +109,14 @@ async function client(id: number): Promise<void> {
   await closed
 }
 
-let next = 0
-async function clientAfterClient(): Promise<void> {
-  while (next < orders.connections) await client((next += 1))
+async function connectAll(): Promise<void> {
+  let next = 0
+  const clientAfterClient = async (): Promise<void> => {
+    while (next < orders.connections) await client((next += 1))
+  }
+  await Promise.all(Array.from({ length: orders.atOnce }, clientAfterClient))
 }
-await Promise.all(Array.from({ length: orders.atOnce }, clientAfterClient))
-// A process that ends with bytes unread would reset their connections.
-await Promise.all(talks)
-server.close()
-process.stdout.write(JSON.stringify({ served, wrong } satisfies AppReport), () => exit())
+
+await (orders.role === 'server' ? serve() : connectAll())
+const report: AppReport = { connections: orders.connections, wrong }
+process.stdout.write(JSON.stringify(report), () => exit())

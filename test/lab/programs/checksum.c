@@ -344,6 +344,8 @@ int main(int argc, char **argv)
 		serve(atoi(argv[2]));
 	if (argc == 9 && !strcmp(argv[1], "run"))
 		return run(argv + 2);
-	fputs("usage: checksum serve PORT | run ADDRESS PORT CONNECTIONS LANES MAX_LOG2 SLOW% SEED\n", stderr);
+	fputs("usage: checksum serve PORT\n"
+	      "       checksum run ADDRESS PORT CONNECTIONS LANES MAX_LOG2 SLOW% SEED\n",
+	      stderr);
 	return 2;
 }

@@ -53,7 +53,8 @@ test('the last line is the verdict in one sentence', () => {
   assert.equal(summarise(verdictWith({})), 'Sluice runs here with every feature.')
   assert.equal(
     summarise(verdictWith({ accounting: failure('0 bytes') })),
-    'Sluice runs here, without: accelerateAuto, accelerateFull, blockingDetection, spliceDetection.',
+    'Sluice runs here, without: accelerateAuto, ' +
+      'accelerateFull, blockingDetection, spliceDetection.',
   )
   assert.equal(summarise(verdictWith({ bpffs: failure('no') })), 'Sluice cannot run here: bpffs.')
 })

@@ -5,7 +5,9 @@ import {
   type Verdict,
 } from '../../../src/nodeproxy/preflight/verdict.ts'
 
-/** The verdict of a machine where all is well but what is given; `undefined` takes an answer away. */
+/**
+ * The verdict of a machine where all is well but what is given; `undefined` takes an answer away.
+ */
 export function verdictWith(changes: Partial<Record<CheckId, Finding | undefined>>): Verdict {
   const findings = new Map<CheckId, Finding>()
   for (const { id } of catalogue) {

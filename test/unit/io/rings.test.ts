@@ -26,7 +26,9 @@ function ringAt(capacityWords: number, at: number): Ring {
   return ring
 }
 
-/** What the reactor would read: [type, ...payload] of every record but PAD. Fails when one wraps. */
+/**
+ * What the reactor would read: [type, ...payload] of every record but PAD. Fails when one wraps.
+ */
 function takeAll(ring: Ring): number[][] {
   const taken: number[][] = []
   const { words, capacityWords } = ring
@@ -94,7 +96,7 @@ const commands: fc.Arbitrary<WrittenCommand> = fc.oneof(
   })),
 )
 
-test('commands come out as they went in, whatever the position, and none is lost when it is full', () => {
+test('commands come out as they went in, at any position, none is lost when full', () => {
   fc.assert(
     fc.property(fc.array(commands, { maxLength: 200 }), start, (written, at) => {
       const ring = ringAt(128, at)

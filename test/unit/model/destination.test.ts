@@ -32,7 +32,10 @@ function show(destination: Destination): string {
     case 'noSuchPort':
       return `${destination.service.name} has no such port`
     case 'workload':
-      return `pod ${destination.workload.name} of ${destination.services.map(({ name }) => name).join(' ')}`
+      return (
+        `pod ${destination.workload.name} of ` +
+        destination.services.map(({ name }) => name).join(' ')
+      )
     default:
       return destination.kind
   }

@@ -1,6 +1,9 @@
 import type { Connection, Situation } from './service-situations.ts'
 
-/** A situation, where kube-proxy's outcome is documented, that outcome, and ours where it is another. */
+/**
+ * A situation, where kube-proxy's outcome is documented, that outcome, and ours where it is
+ * another.
+ */
 export interface Row {
   readonly situation: string
   readonly source: string

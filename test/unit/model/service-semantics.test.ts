@@ -1,5 +1,6 @@
-// Traffic of enrolled pods does not pass kube-proxy, so its semantics are ours to keep. Each row is a
-// situation, where kube-proxy's outcome is documented, that outcome, and ours where it is another.
+// Traffic of enrolled pods does not pass kube-proxy, so its semantics are ours to keep. Each row is
+// a situation, where kube-proxy's outcome is documented, that outcome, and ours where it is
+// another.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { addresses, affinity, ports, slices } from './service-address-rows.ts'

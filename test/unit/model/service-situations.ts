@@ -1,4 +1,5 @@
-// Kubernetes objects by what matters of them, and what becomes of a connection to a service made of them.
+// Kubernetes objects by what matters of them, and what becomes of a connection to a service made of
+// them.
 import { destinationOf } from '../../../src/model/destination.ts'
 import { serviceEndpoints } from '../../../src/model/service-endpoints.ts'
 import { emptyTables } from '../../../src/model/tables.ts'
@@ -49,7 +50,8 @@ export const three = [on('a', '10.0.0.1'), on('b', '10.0.0.2'), on('c', '10.0.0.
 
 /**
  * Compiles the situation and follows a connection to it.
- * @returns `-> address:port …` for those it may go to, `refused (why)`, or `passes through`; and the trace
+ * @returns `-> address:port …` for those it may go to, `refused (why)`, or `passes through`; and
+ * the trace
  */
 export function follow(
   situation: Situation,

@@ -17,8 +17,21 @@ export function probeCgroup2(mounts: readonly Mount[]): Answer<Cgroup2> {
   const mount = findMount(mounts, 'cgroup2')
   if (mount === undefined) return failed('no cgroup2 file system is mounted')
   if (mount.readOnly) return failed(`${mount.point} is mounted read-only`)
-  const scratch = enterScratchCgroup(mount.point)
-  return passed(mount.point, { mountPoint: mount.point, scratch })
+  try {
+    const scratch = enterScratchCgroup(mount.point)
+    return passed(mount.point, { mountPoint: mount.point, scratch })
+  } catch (error) {
+    return forbidden(error, `preflight makes a cgroup of its own in ${mount.point}`)
+  }
+}
+
+/**
+ * The file system is there, and this user may not write to it: mounting another one does not help.
+ */
+function forbidden(error: unknown, why: string): Answer<never> {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS') throw error
+  return failed(message, { fix: `Run as root with CAP_DAC_OVERRIDE: ${why}.` })
 }
 
 /**
@@ -68,7 +81,11 @@ export function probeBpffs(
   if (mount === undefined) return failed('no bpf file system is mounted')
   if (mount.readOnly) return failed(`${mount.point} is mounted read-only`)
   const folder = join(mount.point, scratchName())
-  mkdirSync(folder)
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    return forbidden(error, `pins are made in ${mount.point}`)
+  }
   try {
     const pin = join(folder, 'pin')
     native.bpfPin(mapFd, pin)

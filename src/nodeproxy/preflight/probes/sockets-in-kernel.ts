@@ -111,10 +111,13 @@ async function probeAccounting(
   return passed(`${full} bytes charged for ${accepted} that waited, 0 once read`, undefined)
 }
 
-/** Bytes that TCP brought to sockets in a sockhash: does the ioctl that programs ask by count them? */
+/**
+ * Bytes that TCP brought to sockets in a sockhash: does the ioctl that programs ask by count them?
+ */
 function probeFionread(stage: Stage): Answer<void> {
   const sockets = mapOf(stage.load('probe-verdict'), 'probe_sockets')
-  // Entered from user space under keys that the verdict program does not look for: it lets TCP go on.
+  // Entered from user space under keys that the verdict program does not look for: it lets TCP go
+  // on.
   const { waiting, reported } = askFionread(stage.native, sockets, stage.netnsFd)
   return reported === waiting
     ? passed(`${reported} bytes told, as many as wait`, undefined)

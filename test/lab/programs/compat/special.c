@@ -119,7 +119,9 @@ static const char *send_all(int fd, const uint8_t *from, size_t length, int flag
 static int zero_copy_flag(int fd)
 {
 	int one = 1;
-	return is("zerocopy") && !setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof one) ? MSG_ZEROCOPY : 0;
+	if (!is("zerocopy") || setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof one))
+		return 0;
+	return MSG_ZEROCOPY;
 }
 
 static const char *echo_copy(int fd)
@@ -281,6 +283,8 @@ int main(int argc, char **argv)
 		serve(atoi(argv[3]));
 	if (argc == 7 && !strcmp(argv[2], "run"))
 		return run(argv + 3);
-	fputs("usage: special splice|blocking|zerocopy serve PORT | run ADDRESS PORT BYTES COUNT\n", stderr);
+	fputs("usage: special splice|blocking|zerocopy serve PORT\n"
+	      "       special splice|blocking|zerocopy run ADDRESS PORT BYTES COUNT\n",
+	      stderr);
 	return 2;
 }

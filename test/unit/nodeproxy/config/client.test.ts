@@ -82,7 +82,7 @@ test('a namespace that is taken out of the mesh at run time is told at once', as
   assert.equal(store.get(uid)?.reason, 'not annotated')
 })
 
-test('after a restart of the source everything is subscribed again, and what is gone goes', async (t) => {
+test('after a restart of the source all is subscribed again, what is gone goes', async (t) => {
   const path = socketPath(t)
   const first = await startLabServer({ path, objects: shop })
   const { store } = openStore(t, path)
@@ -140,7 +140,7 @@ for (const [what, line] of misbehaviours) {
   })
 }
 
-test('a delta that cannot be read is rejected with the names at fault, and the stream goes on', async (t) => {
+test('a delta that cannot be read is rejected by names; the stream goes on', async (t) => {
   const path = socketPath(t)
   const answers = Promise.withResolvers<unknown>()
   await serve(t, path, (socket) => {

@@ -1,5 +1,6 @@
-// Pairs test/golden/compile/x.in.yaml and x.out.yaml. With x.before.yaml, that is compiled first, and what
-// was good in it stays in force. UPDATE_GOLDEN=1 writes what came out; read the diff before you commit it.
+// Pairs test/golden/compile/x.in.yaml and x.out.yaml. With x.before.yaml, that is compiled first,
+// and what was good in it stays in force. UPDATE_GOLDEN=1 writes what came out; read the diff
+// before you commit it.
 import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

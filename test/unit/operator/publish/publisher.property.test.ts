@@ -1,5 +1,5 @@
-// Whatever changes, subscribes, is acknowledged or rejected, in whatever order: in the end a node holds what
-// the snapshot says for its subscriptions, and nothing else.
+// Whatever changes, subscribes, is acknowledged or rejected, in whatever order: in the end a node
+// holds what the snapshot says for its subscriptions, and nothing else.
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
@@ -13,7 +13,9 @@ import { ip, network, resources } from '../../model/arbitrary.ts'
 
 const node = 'n0'
 
-/** What each name is answered with, straight from the words of model/source.ts, over a plain list. */
+/**
+ * What each name is answered with, straight from the words of model/source.ts, over a plain list.
+ */
 function expected(all: readonly Resource[], names: Iterable<string>) {
   const byName = new Map(all.map((each) => [resourceName(each), each]))
   const held = new Map<string, Resource>()
@@ -125,7 +127,8 @@ test('a node ends with what the snapshot says for its subscriptions', () => {
         }
         assert.ok(receiver.waiting.length <= 1, 'one delta at a time')
       }
-      // What was rejected is sent again only when it is another: everything is removed, then comes back.
+      // What was rejected is sent again only when it is another: everything is removed, then comes
+      // back.
       while (ack()) assert.ok(receiver.waiting.length <= 1)
       publisher.replace([])
       session.unsubscribe([...subscribed])
@@ -143,7 +146,7 @@ test('a node ends with what the snapshot says for its subscriptions', () => {
   fc.assert(property, { numRuns: 1500 })
 })
 
-test('without rejections it holds after every quiet moment, and no delta says what is known', () => {
+test('without rejections it holds at every quiet moment, no delta repeats', () => {
   const quiet = fc.oneof(
     fc.record({ what: fc.constant('publish' as const), resources }),
     fc.record({ what: fc.constant('subscribe' as const), names }),

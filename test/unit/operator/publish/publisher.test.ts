@@ -70,7 +70,7 @@ test('the address of a service brings its endpoints and their workloads, before 
   assert.equal(last()?.initial, undefined)
 })
 
-test('the address of a pod brings the workload and what it is an endpoint of, without endpoints', () => {
+test('the address of a pod brings the workload and its services, without endpoints', () => {
   const { session, ack, last } = connect(mesh)
   ack()
   session.subscribe([name('10.0.0.1')])
@@ -168,7 +168,7 @@ test('an acknowledgement of another delta says nothing', () => {
   assert.equal(session.status().waiting, true)
 })
 
-test('what a node rejects is left out, the rest is sent, and it comes again when it is another', () => {
+test('what a node rejects is left out, the rest is sent; it comes again when it changed', () => {
   const { publisher, session, ack, last, sent } = connect(mesh)
   ack()
   session.subscribe([name('10.96.0.1'), name('10.0.0.9')])
@@ -197,7 +197,7 @@ test('a rejection that blames nothing is not answered with the same again', () =
   assert.ok(namesOf(last())?.includes('settings'), 'what was never applied is sent again')
 })
 
-test('large answers come in parts, references after what they refer to, and complete says the last', () => {
+test('large answers come in parts, references after their targets; complete says the last', () => {
   const { session, ack, sent } = connect(mesh, { itemsPerDelta: 1 })
   session.subscribe([name('10.96.0.1')])
   for (let turn = 0; turn < 8; turn += 1) ack()

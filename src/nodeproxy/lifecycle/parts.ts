@@ -77,6 +77,7 @@ export async function openParts(
       },
       onListener: (worker, event) => log.logger.warn({ worker, ...event }, 'listener trouble'),
       onNetnsFailed: (worker, event) => log.logger.warn({ worker, ...event }, 'no socket in pod'),
+      onFault: (worker, event) => log.logger.error({ worker, ...event }, 'a connection was lost'),
       onDied: (_worker, error) => onFatal(error),
     },
   )

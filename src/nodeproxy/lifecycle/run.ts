@@ -17,13 +17,15 @@ export async function runNodeProxy(
 ): Promise<void> {
   const { native, kernel, generation, stopHeartbeat } = early
   const ended = Promise.withResolvers<void>()
+  const onFatal = endAtOnce(log)
+  process.on('uncaughtException', onFatal)
   await using undo = new AsyncDisposableStack()
   undo.defer(() => kernel.close())
   undo.defer(stopHeartbeat)
   const store = openConfig(options, log)
   undo.defer(() => store.close())
   const base = { options, log, native, kernel, generation, store }
-  const parts = await openParts(base, undo, ended.reject)
+  const parts = await openParts(base, undo, onFatal)
   const proxy = await serve(parts, stopHeartbeat, undo)
   onServing()
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -33,4 +35,16 @@ export async function runNodeProxy(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, onSignal)
   void proxy.drained.then(ended.resolve, ended.reject)
   await ended.promise
+}
+
+/**
+ * What cannot go on ends without cleaning up: its heartbeat stops with it, the keeper has its
+ * listeners, and the next process finds everything where it is after a crash.
+ */
+function endAtOnce(log: NodeLog): (error: Error) => void {
+  return (error) => {
+    log.logger.fatal({ stack: error.stack }, `ending at once: ${error.message}`)
+    log.flush()
+    process.exit(1)
+  }
 }

@@ -97,6 +97,8 @@ export type FromWorker =
       readonly refused: number
       readonly errno: number
     }
+  /** A mistake in this program: it cost one connection. */
+  | { readonly kind: 'fault'; readonly message: string; readonly stack: string }
   /** No socket could be made in the pod's namespace. */
   | {
       readonly kind: 'netnsFailed'

@@ -7,6 +7,7 @@ export interface WorkerPoolHandlers {
   readonly onReport: (worker: number, report: WorkerReport) => void
   readonly onListener: (worker: number, event: FromWorker & { kind: 'listener' }) => void
   readonly onNetnsFailed: (worker: number, event: FromWorker & { kind: 'netnsFailed' }) => void
+  readonly onFault: (worker: number, event: FromWorker & { kind: 'fault' }) => void
   /** A worker ended by itself. Its connections are lost, so the process had better start anew. */
   readonly onDied: (worker: number, error: Error) => void
 }
@@ -55,7 +56,8 @@ export async function startWorkers(
     collect: () => request((number) => ({ kind: 'report', request: number })),
     async close() {
       state.closing = true
-      const ended = state.workers.map((worker) => once(worker, 'exit'))
+      const running = state.workers.filter(({ threadId }) => threadId !== -1)
+      const ended = running.map((worker) => once(worker, 'exit'))
       sendAll({ kind: 'stop' })
       await Promise.all(ended)
     },
@@ -104,6 +106,9 @@ function receive(state: State, index: number, message: FromWorker): void {
       return
     case 'listener':
       handlers.onListener(index, message)
+      return
+    case 'fault':
+      handlers.onFault(index, message)
       return
     case 'netnsFailed':
       handlers.onNetnsFailed(index, message)

@@ -2,6 +2,7 @@ import { type Affinity, rememberClients } from '../balance/affinity.ts'
 import type { BalanceState } from '../balance/balancer.ts'
 import { trackHealth } from '../balance/health.ts'
 import type { EventHandlers } from '../io/events.ts'
+import { CloseHow } from '../io/protocol.ts'
 import { type OpenReactor, openReactor } from '../io/reactor.ts'
 import { acceptedOf, endedOf, l4Commands } from '../l4/adapter.ts'
 import { createAsker } from '../l4/asker.ts'
@@ -118,21 +119,36 @@ function reactorHandlers(
   usedAddresses: Set<string>,
   post: (message: FromWorker) => void,
 ): EventHandlers {
+  /** What goes wrong with one connection costs that connection, and is told. */
+  const guarded = (conn: number, handle: (flow: Flow) => void): void => {
+    if (parts.flow === undefined) return
+    try {
+      handle(parts.flow)
+    } catch (error) {
+      parts.reactor?.commands.close(conn, CloseHow.reset)
+      const { message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+      post({ kind: 'fault', message, stack })
+    }
+  }
   return {
     onAccept(event) {
-      const accepted = acceptedOf(event)
-      noteUse(usedAddresses, accepted)
-      parts.flow?.accepted(accepted)
+      guarded(event.conn, (flow) => {
+        const accepted = acceptedOf(event)
+        noteUse(usedAddresses, accepted)
+        flow.accepted(accepted)
+      })
     },
-    onConnected: (event) => parts.flow?.connected(event.conn, event.legCookie),
-    onConnectFailed: (event) => parts.flow?.connectFailed(event.conn, event.errno),
-    onDone: (event) => parts.flow?.ended(endedOf(event)),
+    onConnected: (event) =>
+      guarded(event.conn, (flow) => flow.connected(event.conn, event.legCookie)),
+    onConnectFailed: (event) =>
+      guarded(event.conn, (flow) => flow.connectFailed(event.conn, event.errno)),
+    onDone: (event) => guarded(event.conn, (flow) => flow.ended(endedOf(event))),
     onTimer() {
       // The flow waits rarely, by Node's timers.
     },
     onListener: ({ listener, reason, refused, errno }) =>
       post({ kind: 'listener', podId: listener >> 2, reason, refused, errno }),
-    onPaired: (event) => parts.flow?.paired(event.conn, event.errno),
+    onPaired: (event) => guarded(event.conn, (flow) => flow.paired(event.conn, event.errno)),
     onNetnsFailed: ({ netns, family, errno }) =>
       post({ kind: 'netnsFailed', podId: netns, family, errno }),
   }

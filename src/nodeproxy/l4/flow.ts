@@ -6,7 +6,7 @@ import { describeErrno, isLocalErrno } from './errno.ts'
 import type { Accepted, Ended } from './events.ts'
 import type { FlowContext } from './flow-context.ts'
 import { mayPair } from './pairing.ts'
-import type { PodView } from './pod.ts'
+import { isAddressOf, type PodView } from './pod.ts'
 import { routeOutbound } from './route.ts'
 
 /**
@@ -95,6 +95,11 @@ function accepted(context: FlowContext, event: Accepted): void {
 
 function acceptInbound(context: FlowContext, connection: Connection): void {
   const { asked, pod } = connection
+  // The pod's own processes can find the listener on loopback. Its leg would come here again.
+  if (!isAddressOf(pod, asked.address)) {
+    end(context, connection, refuse('notForPod', `${asked.address} port ${asked.port}`))
+    return
+  }
   connection.destination = context.tables.workload(pod.workload)
   connection.service = context.tables.serviceBehind(
     asked.address,

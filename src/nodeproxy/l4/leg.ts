@@ -1,4 +1,4 @@
-import { addressOf, familyOf, type PodView } from './pod.ts'
+import { addressOf, familyOf, isAddressOf, type PodView } from './pod.ts'
 
 /** SLUICE_LEG_* of bpf/abi.h. */
 export const LegFlags = { bypass: 1, accelAuto: 4, accelFull: 8 } as const
@@ -25,7 +25,9 @@ export interface Peer {
 /**
  * From a client pod to an endpoint, out of the client's own namespace, so that NetworkPolicy
  * decides as without a mesh. An endpoint in the mesh on this node is reached past its own
- * interception (`local`): this proxy has decided for both sides.
+ * interception (`local`): this proxy has decided for both sides. The app there is told the pod's
+ * own address whatever the client's socket was bound to: who may configure his namespace could
+ * otherwise pass for another pod.
  */
 export function outboundLeg(
   pod: PodView,
@@ -33,12 +35,13 @@ export function outboundLeg(
   destination: Peer,
   local: PodView | undefined,
 ): Leg {
+  const source = addressOf(pod, familyOf(destination.address))
   return {
     netns: pod.podId,
-    source: addressOf(pod, familyOf(destination.address)),
+    source,
     destination: destination.address,
     port: destination.port,
-    client: client.address,
+    client: isAddressOf(pod, client.address) ? client.address : (source ?? client.address),
     clientPort: client.port,
     flags: local === undefined ? 0 : LegFlags.bypass | accelerationFlags(local),
   }

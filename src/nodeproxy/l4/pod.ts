@@ -20,6 +20,11 @@ export function addressOf(pod: PodView, family: 4 | 6): string | undefined {
   return family === 4 ? pod.ipv4 : pod.ipv6
 }
 
+/** Whether the address is one that the agent knows to be this pod's. */
+export function isAddressOf(pod: PodView, address: string): boolean {
+  return address === pod.ipv4 || address === pod.ipv6
+}
+
 export function familyOf(address: string): 4 | 6 {
   return address.includes(':') ? 6 : 4
 }

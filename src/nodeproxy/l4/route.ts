@@ -2,7 +2,7 @@ import type { Workload } from '../../model/resources.ts'
 import type { Balancer } from '../balance/balancer.ts'
 import { type Target, targetKey } from '../balance/target.ts'
 import { type Refusal, refuse } from '../policy/refusal.ts'
-import { familyOf, type PodView } from './pod.ts'
+import { familyOf, isAddressOf, type PodView } from './pod.ts'
 import type { ServiceName, ServiceView } from './service-view.ts'
 import type { Tables } from './tables.ts'
 
@@ -29,7 +29,7 @@ export function routeOutbound(
   settings: RouteSettings,
 ): Route {
   // Its own address needs no answer: who else could have it.
-  if (address === pod.ipv4 || address === pod.ipv6) {
+  if (isAddressOf(pod, address)) {
     return toWorkload(address, port, tables.workload(pod.workload), pod.workload)
   }
   const answer = tables.address(address)

@@ -6,6 +6,7 @@
 export const refusals = {
   unpublished: { flag: 'NR', reason: 'no connect of an app was published for it' },
   noSuchPort: { flag: 'NR', reason: 'the service does not have this port' },
+  notForPod: { flag: 'NR', reason: 'it came to the listener itself, not to an address of the pod' },
   outsideRefused: { flag: 'NR', reason: 'destination outside the mesh, and settings refuse those' },
   notKnownInTime: {
     flag: 'NC',

@@ -235,6 +235,25 @@ test('inbound: into the pod from a random loopback address, with the client it r
   assert.ok(sources.size > 15)
 })
 
+test('inbound: one that came to the listener itself is refused, for its leg would come again', () => {
+  const b = bench([client])
+  b.accept({
+    direction: 'inbound',
+    peer: { address: '127.0.0.1', port: 5 },
+    asked: { address: '127.0.0.1', port: 40_001 },
+  })
+  assert.equal(b.connects.length, 0)
+  assert.deepEqual(b.resets, [1])
+})
+
+test('a client that bound to an address of another pod is told by its own', () => {
+  const b = bench([client, pod(2, '10.9.0.1')])
+  withService(b, 1)
+  b.accept({ peer: { address: '10.0.0.66', port: 777 }, asked: { address: vip, port: 80 } })
+  const leg = b.connects[0]?.leg
+  assert.deepEqual([leg?.client, leg?.clientPort, leg?.source], ['10.0.0.1', 777, '10.0.0.1'])
+})
+
 test('inbound over IPv6 comes from ::1', () => {
   const b = bench([pod(1, '10.0.0.1', { ipv6: 'fd00::1' })])
   b.accept({

@@ -19,18 +19,22 @@ function writeClaim(rig: Rig, slot: number, ageNs: bigint): void {
   rig.native.bpfMapUpdate(rig.map('generation_claims'), u32Bytes(slot), claim, 0)
 }
 
+/** As a heartbeat thread does: emulated machines are too slow for claims to stay young. */
+function keepAlive(rig: Rig, slot: number): number {
+  beats(rig)[slot] = rig.native.clockMonotonicNs() + 3_600_000_000_000n
+  return slot
+}
+
 test('each proxy gets a slot of its own, and gives it back', (t) => {
   const rig = createRig(t)
   assert.equal(rig.generation, 0)
   assert.equal(rig.kernel.pairSlotsPerGeneration, 16)
   const second = rig.reopen()
-  assert.equal(second.claimGeneration(77n), 1)
+  assert.equal(keepAlive(rig, second.claimGeneration(77n)), 1)
   assert.throws(() => second.claimGeneration(78n), { message: /has a generation already/u })
-  const others = [rig.reopen(), rig.reopen()]
-  assert.deepEqual(
-    others.map((kernel) => kernel.claimGeneration(77n)),
-    [2, 3],
-  )
+  for (const slot of [2, 3]) {
+    assert.equal(keepAlive(rig, rig.reopen().claimGeneration(77n)), slot)
+  }
   assert.throws(() => rig.reopen().claimGeneration(79n), { message: /all 4 generations .* alive/u })
   second.close()
   assert.equal(rig.reopen().claimGeneration(80n), 1)
@@ -49,7 +53,9 @@ test('a slot with pairs that still live is taken last, and without them', (t) =>
   const pair = encode(pairLayout, { peerAppCookie: 1n, slot: 16, generation: 1 })
   const put = (): number => rig.native.bpfMapUpdate(rig.map('pairs'), u64Bytes(5n), pair, 0)
   put()
-  assert.deepEqual([rig.reopen().claimGeneration(77n), rig.reopen().claimGeneration(78n)], [2, 3])
+  for (const slot of [2, 3]) {
+    assert.equal(keepAlive(rig, rig.reopen().claimGeneration(77n)), slot)
+  }
   assert.equal(rig.native.bpfMapDump(rig.map('pairs')).count, 1)
   assert.equal(rig.reopen().claimGeneration(79n), 1)
   assert.equal(rig.native.bpfMapDump(rig.map('pairs')).count, 0)
@@ -62,7 +68,7 @@ test('one generation that beats is enough, without any the proxy is dead', async
   const connect = () => rig.counted(() => sockets.connect(pod.netnsFd, service, 80)).rose
   const second = rig.reopen()
   const slot = second.claimGeneration(cgroupId(rig.cgroups.kubelet))
-  beats(rig)[slot] = rig.native.clockMonotonicNs() + 3_600_000_000_000n
+  keepAlive(rig, slot)
   rig.beat(1000)
   assert.equal(connect().connectRedirected, 1)
   second.close()
@@ -77,7 +83,7 @@ test("a generation that ends leaves its successor's entries, in the same cgroup 
   const proxyConnects = () =>
     rig.counted(() => rig.asProxy(() => sockets.connect(pod.netnsFd, service, 80))).rose
   const second = rig.reopen()
-  second.claimGeneration(cgroupId(rig.cgroups.proxy))
+  keepAlive(rig, second.claimGeneration(cgroupId(rig.cgroups.proxy)))
   rig.reopen().close()
   assert.equal(proxyConnects().connectProxyOwn, 1)
   second.close()

@@ -11,7 +11,6 @@ const main = join(import.meta.dirname, '../../src/cli/main.ts')
 const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
 const cgroup2 = findMount(mounts, 'cgroup2')?.point ?? ''
 const bpffs = findBpffs(mounts)?.point ?? ''
-const PREFIX = 'sluice-preflight-'
 
 interface Ran {
   readonly status: number | null
@@ -63,23 +62,45 @@ function broken(commands: string): readonly string[] {
   ]
 }
 
-/** Every scratch object of preflight that is on this machine now, of any process. */
-function scratchObjects(): readonly string[] {
+interface ScratchObject {
+  readonly path: string
+  /** The process of the probes that made it. */
+  readonly pid: number
+}
+
+/** What preflights have made on this machine, other people's that run at the same time too. */
+function scratchObjects(): readonly ScratchObject[] {
   const folders = [cgroup2, bpffs, join(bpffs, 'sluice')].filter((folder) => existsSync(folder))
   return folders.flatMap((folder) =>
-    readdirSync(folder)
-      .filter((name) => name.startsWith(PREFIX))
-      .map((name) => join(folder, name)),
+    readdirSync(folder).flatMap((name) => {
+      const [, pid] = /^sluice-preflight-(\d+)-\d+$/.exec(name) ?? []
+      return pid === undefined ? [] : [{ path: join(folder, name), pid: Number(pid) }]
+    }),
   )
 }
 
-/** Kills the process in the scratch cgroup, once there is one. */
-function killScratchProcess(): boolean {
-  for (const folder of scratchObjects().filter((path) => path.startsWith(cgroup2))) {
-    const [pid] = readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n')
-    if (pid !== undefined && pid !== '') return process.kill(Number(pid), 'SIGKILL')
+/** What is left of runs that are over. */
+function leftovers(): readonly ScratchObject[] {
+  return scratchObjects().filter(({ pid }) => !existsSync(`/proc/${pid}`))
+}
+
+/** The process of a command's probes, once it has made something. */
+async function probesOf(command: ChildProcess): Promise<number> {
+  let found: number | undefined
+  await eventually('a scratch object', () => {
+    found = scratchObjects().find(({ pid }) => parentOf(pid) === command.pid)?.pid
+    return found !== undefined
+  })
+  assert.ok(found !== undefined)
+  return found
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    return Number(/^PPid:\s(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
+  } catch {
+    return undefined
   }
-  return false
 }
 
 async function eventually(what: string, condition: () => boolean): Promise<void> {
@@ -105,7 +126,7 @@ test('this machine: every check is answered, and nothing is left behind', async 
   assert.equal(status, 0)
   assert.equal(verdict.features.interception.on, true)
   assert.match(check('data-path').detail, /told 198\.18\.0\.9/)
-  assert.deepEqual(scratchObjects(), [])
+  await eventually('nothing is left', () => leftovers().length === 0)
 })
 
 test('a plain user is told so, with the fix, and status 1', async (t) => {
@@ -206,26 +227,33 @@ test('the given pods folder is taken, and refused when it is none', async (t) =>
 })
 
 test('kill -9 of the command: its probes clean up', async (t) => {
-  const child = begin(t, [], ['-o', 'json'])
-  await eventually('a scratch object', () => scratchObjects().length > 0)
-  child.kill('SIGKILL')
-  await eventually('all scratch objects are gone', () => scratchObjects().length === 0)
+  const command = begin(t, [], ['-o', 'json'])
+  const probes = await probesOf(command)
+  command.kill('SIGKILL')
+  await eventually('its scratch objects are gone', () =>
+    scratchObjects().every(({ pid }) => pid !== probes),
+  )
 })
 
 test('kill -9 of the probes is a failure, not silence, and cleaned up', async (t) => {
-  const child = begin(t, [], ['-o', 'json'])
-  const finished = end(child)
-  await eventually('a process in the scratch cgroup', () => killScratchProcess())
+  const command = begin(t, [], ['-o', 'json'])
+  const finished = end(command)
+  const probes = await probesOf(command)
+  process.kill(probes, 'SIGKILL')
   const { status, verdict } = await finished
   assert.equal(status, 1)
   assert.ok(verdict.checks.some(({ detail }) => /ended with SIGKILL/.test(detail)))
-  assert.deepEqual(scratchObjects(), [])
+  assert.deepEqual(
+    scratchObjects().filter(({ pid }) => pid === probes),
+    [],
+  )
 })
 
 test('what a run left whose machine did not let it clean up goes with the next', async (t) => {
-  const left = [join(cgroup2, `${PREFIX}4194305-1`), join(bpffs, 'sluice', `${PREFIX}4194305-1`)]
+  const name = 'sluice-preflight-4194305-1'
+  const left = [join(cgroup2, name), join(bpffs, 'sluice', name)]
   for (const folder of left) mkdirSync(folder, { recursive: true })
   const { status } = await preflight(t)
   assert.equal(status, 0)
-  assert.deepEqual(scratchObjects(), [])
+  for (const folder of left) assert.ok(!existsSync(folder), folder)
 })

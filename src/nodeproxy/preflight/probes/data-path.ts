@@ -27,7 +27,7 @@ export interface DataPathPlace {
   readonly ipv6: boolean
 }
 
-interface DataPath extends Disposable {
+interface DataPath {
   readonly kernel: Kernel
   readonly outbound: Readonly<Record<4 | 6, number | undefined>>
   enrol(accelerate: Acceleration): void
@@ -45,7 +45,7 @@ export async function probeDataPath(
 ): Promise<void> {
   const { stage } = place
   const path = await ask('data-path', async () => {
-    const opened = scene.use(await openDataPath(place))
+    const opened = await openDataPath(scene, place)
     const { finding } = await tryConnection(stage, opened, 4)
     return finding.status === 'ok' ? passed(finding.detail, opened) : { finding }
   })
@@ -55,10 +55,10 @@ export async function probeDataPath(
   await ask('mptcp', () => tryMptcp(stage, path))
 }
 
-async function openDataPath(place: DataPathPlace): Promise<DataPath> {
+/** What it makes goes with the scene, also when the scene ends before this function does. */
+async function openDataPath(scene: DisposableStack, place: DataPathPlace): Promise<DataPath> {
   const { native, netnsFd } = place.stage
   const node = scratchName()
-  using making = new DisposableStack()
   const kernel = openKernel({
     native,
     objectDir: place.objectDir,
@@ -68,13 +68,13 @@ async function openDataPath(place: DataPathPlace): Promise<DataPath> {
     mapSizes,
     settings: defaultSettings,
   })
-  making.defer(() => kernel.uninstall())
+  scene.defer(() => kernel.uninstall())
   const generation = kernel.claimGeneration(NO_CGROUP)
   const beat = native.heartbeatStart(kernel.fds.generationsMapFd, generation, HEARTBEAT_MS)
-  making.defer(() => beat.stop())
+  scene.defer(() => beat.stop())
   const listen = async (family: 4 | 6): Promise<number> => {
     const fd = await native.netnsListen(netnsFd, family, BACKLOG)
-    making.defer(() => native.closeFd(fd))
+    scene.defer(() => native.closeFd(fd))
     return fd
   }
   const listeners = {
@@ -95,9 +95,8 @@ async function openDataPath(place: DataPathPlace): Promise<DataPath> {
     })
   kernel.goLive()
   enrol('off')
-  const all = making.move()
   const outbound = { 4: listeners.outbound4, 6: listeners.outbound6 }
-  return { kernel, outbound, enrol, [Symbol.dispose]: () => all.dispose() }
+  return { kernel, outbound, enrol }
 }
 
 /**

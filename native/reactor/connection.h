@@ -51,8 +51,9 @@ struct Acceleration {
   bool limited[2] = {false, false};   // what we send to this app may skip TCP's flow control
   uint64_t queued_bytes[2] = {0, 0};  // in the app's receive queue at the last answer
   uint64_t sent_since[2] = {0, 0};
-  int32_t slot[2] = {-1, -1};        // index: the side that sends
-  uint64_t direct_base[2] = {0, 0};  // the slot's counter when it was taken over
+  bool draining[2] = {false, false};  // it was full, and nothing is sent until half is read
+  int32_t slot[2] = {-1, -1};         // index: the side that sends
+  uint64_t direct_base[2] = {0, 0};   // the slot's counter when it was taken over
   uint64_t direct_bytes[2] = {0, 0};
   bool pairing = false;  // asked for, a peer is not known yet
   bool paired = false;

@@ -166,31 +166,49 @@ int64_t Forwarder::Send(Connection* connection, Side from, const uint8_t* data, 
       if (allowed == 0) return 0;
     }
   }
-  ssize_t sent;
-  do {
-    sent = send(target.fd.get(), data, allowed, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent < 0) {
-    if (errno == EAGAIN) {
-      target.writable = false;
-      return 0;
+  uint32_t sent = 0;
+  while (sent < allowed) {
+    const ssize_t taken = send(target.fd.get(), data + sent, allowed - sent, MSG_NOSIGNAL);
+    if (taken < 0) {
+      if (errno == EINTR) continue;
+      if (!Blocked(connection, from, errno)) return -1;
+      break;
     }
-    if (errno == ENOMEM || errno == ENOBUFS) {
-      core_->stats.sendRetries++;
-      flow.held = true;
-      core_->RetrySoon(connection);
-      return 0;
-    }
-    EndByReset(connection, to, errno);
-    return -1;
+    sent += static_cast<uint32_t>(taken);
+    // TCP takes part of it and says when there is room again. A redirect may take part of it for
+    // want of memory, and says nothing: the next try gets the reason.
+    if (sent == allowed || target.accelerated) continue;
+    target.writable = false;
+    break;
   }
-  if (sent < allowed) target.writable = false;
-  flow.bytes += static_cast<uint64_t>(sent);
-  (from == kClient ? core_->stats.bytesFromClients : core_->stats.bytesFromServers) +=
-      static_cast<uint64_t>(sent);
-  if (connection->acceleration != nullptr)
-    pairing_->Sent(connection, to, static_cast<uint64_t>(sent));
+  flow.bytes += sent;
+  (from == kClient ? core_->stats.bytesFromClients : core_->stats.bytesFromServers) += sent;
+  if (connection->acceleration != nullptr) pairing_->Sent(connection, to, sent);
   return sent;
+}
+
+// What send(2) did not take, and when it is worth another try. False: the connection was ended.
+bool Forwarder::Blocked(Connection* connection, Side from, int error) {
+  Endpoint& target = connection->end[Other(from)];
+  if (error == EAGAIN) {
+    target.writable = false;
+    // An acknowledgement makes it writable. With nothing to be acknowledged, as after redirects,
+    // none comes.
+    if (target.accelerated && UnacknowledgedBytes(target.fd.get()) == 0)
+      return RetryLater(connection, from);
+    return true;
+  }
+  if (error == ENOMEM || error == ENOBUFS) return RetryLater(connection, from);
+  EndByReset(connection, Other(from), error);
+  return false;
+}
+
+bool Forwarder::RetryLater(Connection* connection, Side from) {
+  core_->stats.sendRetries++;
+  connection->end[Other(from)].writable = true;
+  connection->flow[from].held = true;
+  core_->RetrySoon(connection);
+  return true;
 }
 
 }  // namespace sluice

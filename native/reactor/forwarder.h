@@ -25,6 +25,8 @@ class Forwarder {
   Outcome Move(Connection* connection, Side from, int64_t allowance, int64_t* moved);
   // Bytes taken by the socket (0: it is full, or held), or -1: the connection was ended.
   int64_t Send(Connection* connection, Side from, const uint8_t* data, uint32_t size);
+  bool Blocked(Connection* connection, Side from, int error);
+  bool RetryLater(Connection* connection, Side from);
   Outcome FlushPending(Connection* connection, Side from, int64_t* moved);
   Outcome Received(Connection* connection, Side from, int64_t size, int64_t* moved);
   bool EndIfFailed(Connection* connection, const Outcome outcomes[2]);

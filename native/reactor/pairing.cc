@@ -7,6 +7,17 @@ namespace sluice {
 
 namespace {
 
+// A queue that was full is left alone until half of it is read. Topped up bit by bit it would stay
+// full, and the sender's bytes would take the long way for as long as the reader is the slower one.
+uint32_t Admit(bool* draining, uint64_t queued, uint32_t size, uint64_t limit) {
+  if (*draining && queued > limit / 2) return 0;
+  *draining = false;
+  if (queued + size <= limit) return size;
+  if (queued <= limit / 2) return static_cast<uint32_t>(limit - queued);
+  *draining = true;
+  return 0;
+}
+
 // The server app's socket is linked when the last ACK of the handshake has reached it, and that is
 // after our connect(2) is done: one try a millisecond.
 constexpr uint8_t kMaxAttempts = 50;
@@ -106,8 +117,7 @@ uint32_t Pairing::Allowance(Connection* connection, Side to, uint32_t size) {
   if (core_->maps.QueuedBytes(acceleration->app_cookie[to], &answer) != 0) return size;
   acceleration->queued_bytes[to] = answer;
   acceleration->sent_since[to] = 0;
-  if (answer >= limit) return 0;
-  return static_cast<uint32_t>(std::min<uint64_t>(size, limit - answer));
+  return Admit(&acceleration->draining[to], answer, size, limit);
 }
 
 void Pairing::Sent(Connection* connection, Side to, uint64_t bytes) {

@@ -20,6 +20,9 @@ int TakeSocketError(int fd);
 
 uint64_t SocketCookie(int fd);
 
+// Sent or waiting to be sent, and not acknowledged by the other side.
+int UnacknowledgedBytes(int fd);
+
 // False when the socket has no such address any more.
 bool LocalAddress(int fd, SocketAddress* address);
 

@@ -235,7 +235,7 @@ test('inbound: into the pod from a random loopback address, with the client it r
   assert.ok(sources.size > 15)
 })
 
-test('inbound: one that came to the listener itself is refused, for its leg would come again', () => {
+test('inbound: one that came to the listener itself is refused: its leg would come again', () => {
   const b = bench([client])
   b.accept({
     direction: 'inbound',

@@ -13,8 +13,15 @@ import type { FeatureState } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
 import { type LoadedObjects, requireProgram } from './load.ts'
 import { updateLookups } from './lookups.ts'
-import { type Hook, kubeletHook, podHooks, traceHooks, verdictHook } from './objects.ts'
-import { verdictProgram } from './objects.ts'
+import {
+  calledPrograms,
+  type Hook,
+  kubeletHook,
+  podHooks,
+  traceHooks,
+  verdictHook,
+  verdictProgram,
+} from './objects.ts'
 import { repin, unpin } from './pins.ts'
 import { createUndo, type Undo } from './undo.ts'
 
@@ -44,9 +51,10 @@ export function attachAll(context: AttachContext, undo: Undo): FeatureState[] {
   const tracepoints = attachTracepoints(context)
   // Nothing fails any more: what follows only makes these programs the ones to go back to.
   removeStaleLinks(native, pins, attached, [...podHooks, kubeletHook])
-  for (const { hook } of attached) pinLoaded(context, hook.program)
+  for (const name of programsToPin(context)) {
+    pinProgram(native, pins, name, requireProgram(loaded, name))
+  }
   pinLookups()
-  if (acceleration.on) pinLoaded(context, verdictProgram)
   return [
     { name: 'hooks', on: true, reason: '' },
     acceleration,
@@ -91,8 +99,22 @@ interface AttachedHook {
   readonly target: HookTarget
 }
 
-function pinLoaded({ native, pins, loaded }: AttachContext, program: string): void {
-  pinProgram(native, pins, program, requireProgram(loaded, program))
+/** By these pins a failed update goes back to what ran before, and a restart finds its programs. */
+export function programsToPin(context: AttachContext): readonly string[] {
+  const names = [...wantedHooks(context).map(({ hook }) => hook.program), ...calledPrograms]
+  return context.loaded.program(verdictProgram) === undefined ? names : [...names, verdictProgram]
+}
+
+/** Whether everything that attachAll() would attach is attached to these very targets. */
+export function isWhole(context: AttachContext): boolean {
+  const { native, pins, loaded, kubelet } = context
+  const hooks = wantedHooks(context)
+  // Loaded by nobody so far where the kubelet's cgroup was not there.
+  const { program, object } = kubeletHook
+  if (kubelet !== undefined && loaded.rejected[object] === undefined) {
+    if (loaded.program(program) === undefined) return false
+  }
+  return hooks.every(({ hook, target }) => isAttached(native, pins, hook, target))
 }
 
 function stateOf(
@@ -127,7 +149,7 @@ function attachVerdict(context: AttachContext, undo: Undo): FeatureState {
   return state
 }
 
-function kubeletState(context: AttachContext): FeatureState {
+export function kubeletState(context: AttachContext): FeatureState {
   const state = stateOf(context, 'probes', kubeletHook.object)
   if (!state.on || context.kubelet !== undefined) return state
   return { name: 'probes', on: false, reason: context.noKubeletReason }

@@ -5,7 +5,9 @@ import { decode, decodeAll, encode, u32Bytes, u64Bytes } from './layout.ts'
 import type { MapFds } from './maps.ts'
 
 /** Longer without a beat than this, and a generation's slot is free: its proxy is not only slow. */
-const abandonedNs = 10_000_000_000n
+const abandonedNs = 30_000_000_000n
+/** As long as the hooks believe in a beat, where its process is gone. */
+const deadNs = 500_000_000n
 
 const onlyIfAbsent = 1 // BPF_NOEXIST
 
@@ -58,10 +60,28 @@ function take(native: Native, maps: MapFds, slot: number, cgroupId: bigint): boo
 function isAbandoned(native: Native, maps: MapFds, slot: number, nowNs: bigint): boolean {
   const bytes = new Uint8Array(claimLayout.bytes)
   if (native.bpfMapLookup(maps.generation_claims, u32Bytes(slot), bytes) < 0) return true
-  const { claimedNs } = decode(claimLayout, bytes)
+  const { claimedNs, pid } = decode(claimLayout, bytes)
   const beatNs = Atomics.load(beats(native, maps), slot)
   const lastNs = beatNs > claimedNs ? beatNs : claimedNs
-  return nowNs - lastNs > abandonedNs
+  return nowNs - lastNs > (processExists(pid) ? abandonedNs : deadNs)
+}
+
+/** Proxies see the node's processes, by which they find pods, so their numbers mean the same. */
+function processExists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as { code?: string }).code !== 'ESRCH'
+  }
+}
+
+/** Whether another proxy than that of `generation` is running. */
+export function isAccompanied(native: Native, maps: MapFds, generation: number): boolean {
+  const { keys, values, count } = native.bpfMapDump(maps.generation_claims)
+  const slots = new DataView(keys.buffer, keys.byteOffset, keys.byteLength)
+  return decodeAll(claimLayout, values, count).some(
+    ({ pid }, entry) => slots.getUint32(entry * 4, true) !== generation && processExists(pid),
+  )
 }
 
 /** The beats as memory: other generations' threads write their own words of it meanwhile. */

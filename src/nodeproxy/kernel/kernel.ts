@@ -24,6 +24,11 @@ export interface KernelOptions {
   readonly probeCgroupDir?: string
   readonly mapSizes?: Partial<MapSizes>
   readonly settings: Settings
+  /**
+   * A file of the proxy's own, in which a start notes what it loaded and pinned: a restart of the
+   * same build then takes that over instead of having it verified again. Undefined: load always.
+   */
+  readonly recordPath?: string
 }
 
 export type Acceleration = 'off' | 'auto' | 'full'
@@ -84,10 +89,10 @@ export interface FeatureState {
 export interface LoadReport {
   readonly layout: number
   /**
-   * `fresh`: nothing was there. `restarted`: maps and links taken over. `beside`: an older layout
-   * lives on.
+   * `fresh`: nothing was there. `restarted`: maps and links taken over. `adopted`: the programs
+   * too, which were the same. `beside`: an older layout lives on.
    */
-  readonly start: 'fresh' | 'restarted' | 'beside'
+  readonly start: 'fresh' | 'restarted' | 'adopted' | 'beside'
   readonly features: readonly FeatureState[]
   /** Things an operator may want to know, such as map sizes that differ from what is configured. */
   readonly notes: readonly string[]
@@ -116,6 +121,8 @@ export interface Kernel {
    * heartbeat for it. At most one a Kernel.
    */
   claimGeneration(cgroupId: bigint): number
+  /** Whether another proxy of this node is running; it may be draining already. */
+  isAccompanied(): boolean
 
   /**
    * New connections of enrolled pods are intercepted by this layout from here on: one map write.

@@ -3,7 +3,7 @@ import { reattach } from './attach.ts'
 import { readCounters } from './counters.ts'
 import { must } from './errors.ts'
 import { type EventWatch, watchEvents } from './event-watch.ts'
-import { type Claim, claimGeneration } from './generations.ts'
+import { type Claim, claimGeneration, isAccompanied } from './generations.ts'
 import type { Kernel, KernelFds, KernelOptions, LoadReport, Usage } from './kernel.ts'
 import { decode, encode, u32Bytes, u64Bytes } from './layout.ts'
 import { type LoadedObjects, possibleSettings, requireProgram } from './load.ts'
@@ -131,6 +131,7 @@ function lifeMethods({ options, loaded, directory }: KernelParts, events: EventW
       claim = claimGeneration(native, loaded.maps, cgroupId)
       return claim.generation
     },
+    isAccompanied: () => isAccompanied(native, loaded.maps, claim?.generation ?? -1),
     goLive: () => {
       goLive(options.native, loaded.maps)
       events.start()

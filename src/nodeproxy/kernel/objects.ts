@@ -57,6 +57,14 @@ export const traceHooks = [
   { program: 'enter_splice', object: 'trace', tracepoint: 'sys_enter_splice' },
 ] as const
 
+/** SEC("syscall"): called from user space, attached to nothing. */
+export const calledPrograms = [
+  'query_queue',
+  'refresh_usage',
+  'forget_address',
+  'count_entries',
+] as const
+
 /** Objects without which nothing works, and those whose rejection costs one feature. */
 export const requiredObjects = ['lookup', 'peername', 'sockops', 'connect', 'query'] as const
 export const optionalObjects = ['kubelet', 'sockopt', 'verdict', 'trace'] as const

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { layoutVersion } from './abi.ts'
 import { allowedModes } from './acceleration.ts'
-import { attachAll } from './attach.ts'
+import { adopt, forgetRecord, writeRecord } from './adopt.ts'
+import { attachAll, programsToPin } from './attach.ts'
 import { must } from './errors.ts'
 import type { FeatureState, Kernel, KernelOptions, LoadReport } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
@@ -20,8 +21,8 @@ import {
   removeTree,
   requireBpffs,
 } from './pins.ts'
-import { encodeSettings } from './settings.ts'
-import { closeTargets, openTargets } from './targets.ts'
+import { encodeSettings, type Settings } from './settings.ts'
+import { closeTargets, openTargets, type Targets } from './targets.ts'
 import { createUndo, type Undo } from './undo.ts'
 
 /** The map that all layouts of a node share; see bpf/abi.h. */
@@ -36,43 +37,90 @@ const sharedMap: MapName = 'active_layout'
  * @throws Error that names what could not be had, why, and the fix
  */
 export function openKernel(options: KernelOptions): Kernel {
-  const { native } = options
   requireBpffs(options.bpffsDir)
   const maxEntries = maxEntriesOf({ ...defaultMapSizes, ...options.mapSizes })
   const directory = nodeDir(options.bpffsDir, options.node)
   mkdirSync(directory, { recursive: true })
   removeAside(directory)
   const target = layoutDir(directory, layoutVersion)
-  const older = pinnedLayouts(directory).filter((version) => version < layoutVersion)
-  const undo = createUndo()
+  const older = pinnedLayouts(directory).some((version) => version < layoutVersion)
   const targets = openTargets(options)
-  const pinned = openPinned(native, directory, target)
   try {
-    const objectDir = options.objectDir
+    const pinned = openPinned(options.native, directory, target)
+    const place = { options, directory, target, maxEntries, older, targets, pinned }
+    return openAdopted(place) ?? openLoaded(place)
+  } finally {
+    closeTargets(targets)
+  }
+}
+
+/** Where one start finds and puts things. */
+interface Place {
+  readonly options: KernelOptions
+  readonly directory: string
+  readonly target: string
+  readonly maxEntries: Partial<Record<MapName, number>>
+  /** Another layout is pinned, which this one is to take over from. */
+  readonly older: boolean
+  readonly targets: Targets
+  readonly pinned: Partial<Record<MapName, number>>
+}
+
+function openAdopted(place: Place): Kernel | undefined {
+  const { options, directory, target, older, pinned, targets } = place
+  const pins = pinPaths(target)
+  const adopted = older ? undefined : adopt(options, pins, pinned, targets)
+  if (adopted === undefined) return undefined
+  const { loaded, features } = adopted
+  const settings = { ...options.settings, acceleration: adopted.acceleration }
+  writeSettings(place, loaded, settings)
+  const report = reportOf(place, loaded, 'adopted', features)
+  return createKernel({ options, directory, pins, loaded, report, settings })
+}
+
+function openLoaded(place: Place): Kernel {
+  const { options, directory, target, maxEntries, older, pinned, targets } = place
+  const { native, objectDir } = options
+  const undo = createUndo()
+  try {
     const loaded = loadObjects(native, { objectDir, reuse: pinned, maxEntries })
     undo.add(() => loaded.close())
-    const fresh = pinned.origins === undefined
+    forgetRecord(options)
     pinMaps(native, { directory, target, loaded, pinned }, undo)
     const acceleration = allowedModes(options, loaded)
     const settings = { ...options.settings, acceleration: acceleration.modes }
-    const bytes = encodeSettings(settings, older.length > 0)
-    must('write settings', native.bpfMapUpdate(loaded.maps.settings, u32Bytes(0), bytes, 0))
+    writeSettings(place, loaded, settings)
     const pins = pinPaths(target)
-    const features = [...attachAll({ native, pins, loaded, ...targets }, undo), acceleration.auto]
-    const report: LoadReport = {
-      layout: layoutVersion,
-      start: fresh ? (older.length > 0 ? 'beside' : 'fresh') : 'restarted',
-      features,
-      notes: [...sizeNotes(native, loaded.maps, maxEntries), ...offNotes(features)],
-    }
+    const context = { native, pins, loaded, ...targets }
+    const features = [...attachAll(context, undo), acceleration.auto]
+    const programs = programsToPin(context)
+    const { rejected } = loaded
+    writeRecord(options, { programs, rejected, features, acceleration: acceleration.modes })
+    const fresh = pinned.origins === undefined
+    const start = fresh ? (older ? 'beside' : 'fresh') : 'restarted'
+    const report = reportOf(place, loaded, start, features)
     return createKernel({ options, directory, pins, loaded, report, settings })
   } catch (error) {
     undo.run()
     throw error
   } finally {
     for (const fd of Object.values(pinned)) native.closeFd(fd)
-    closeTargets(targets)
   }
+}
+
+function writeSettings({ options, older }: Place, { maps }: LoadedObjects, settings: Settings) {
+  const bytes = encodeSettings(settings, older)
+  must('write settings', options.native.bpfMapUpdate(maps.settings, u32Bytes(0), bytes, 0))
+}
+
+function reportOf(
+  { options, maxEntries }: Place,
+  { maps }: LoadedObjects,
+  start: LoadReport['start'],
+  features: readonly FeatureState[],
+): LoadReport {
+  const notes = [...sizeNotes(options.native, maps, maxEntries), ...offNotes(features)]
+  return { layout: layoutVersion, start, features, notes }
 }
 
 function openPinned(

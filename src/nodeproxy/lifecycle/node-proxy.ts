@@ -1,14 +1,6 @@
-import type { AdminSources } from '../admin/admin.ts'
 import type { HttpListener } from '../admin/http.ts'
-import { whyNotAccelerated } from '../kernel/acceleration.ts'
 import type { KernelEvent } from '../kernel/events.ts'
-import { registerNodeMetrics } from '../telemetry/node-metrics.ts'
-import { monotonicMs } from '../time/clock.ts'
-import { processFacts } from './node-facts.ts'
-import type { LogLevel } from './options.ts'
 import type { Parts } from './parts.ts'
-import { openPorts } from './serve-http.ts'
-import { drainPredecessor } from './takeover.ts'
 import { workerSettings } from './worker-settings.ts'
 
 export interface NodeProxy {
@@ -21,21 +13,13 @@ export interface NodeProxy {
   readonly drained: Promise<void>
 }
 
-/** How often workers hand over what they have counted. */
-const reportMs = 1_000
-const sweepMs = 30_000
-const idleSeriesMs = 3_600_000
 /** Connects that were rewritten just before the drain still arrive. */
 const arrivalMs = 250
 const drainPollMs = 50
 
 /** Wires the parts together, goes live, and serves. */
-export async function serve(
-  parts: Parts,
-  stopHeartbeat: () => void,
-  undo: AsyncDisposableStack,
-): Promise<NodeProxy> {
-  const { options, log, kernel, store, agent, pool, publisher } = parts
+export async function serve(parts: Parts, undo: AsyncDisposableStack): Promise<NodeProxy> {
+  const { log, kernel, store, agent, phases } = parts
   const stopListening = store.onChange((change) => {
     applySettings(parts)
     const names = [...change.upserts.map(podUidOf), ...change.removals.map(podUidOfName)]
@@ -45,43 +29,59 @@ export async function serve(
   applySettings(parts)
   kernel.onEvent((event) => onKernelEvent(parts, event))
   await agent.settled()
-  const replaced = await drainPredecessor(options.adminAddress)
+  phases.end('pods')
+  beatOnceServed(parts)
+  const replaced = await replacePredecessor(parts)
   kernel.goLive()
-  let queuedBytes = 0
-  const timer = setInterval(() => {
-    void pool.collect()
-    queuedBytes = kernel.refreshUsage().queuedBytes
-  }, reportMs)
-  undo.defer(() => clearInterval(timer))
-  const sweeper = setInterval(() => {
-    publisher.sweep()
-    parts.istio.forgetIdle(idleSeriesMs)
-  }, sweepMs)
-  undo.defer(() => clearInterval(sweeper))
+  phases.end('live')
+  // What only people and scrapers wait for is loaded now.
+  const { openReporting } = await import('./reporting.ts')
   let ports: readonly HttpListener[] = []
   const drained = Promise.withResolvers<void>()
   const leaveOnce = onlyOnce(() => leave(parts))
   const drainOnce = onlyOnce(async () => {
     await leaveOnce()
-    await drain(parts, stopHeartbeat, ports)
+    await drain(parts, ports)
     drained.resolve()
   })
-  registerMetrics(parts, () => queuedBytes)
-  ports = await openPorts(
-    options,
-    { registry: parts.registry, collect: () => pool.collect(), notReady: () => notReady(parts) },
-    adminSources(parts, async () => {
-      await leaveOnce()
-      void drainOnce()
-    }),
-  )
-  undo.defer(async () => {
-    await Promise.all(ports.map((port) => port.close()))
-  })
+  const startDrain = async (): Promise<void> => {
+    await leaveOnce()
+    void drainOnce()
+  }
+  ports = await openReporting(parts, startDrain, undo)
+  phases.end('ports')
   const { layout, start, features, notes } = kernel.report
   const facts = { generation: parts.generation, layout, start, features, notes, replaced }
   log.logger.info(facts, 'serving')
+  log.logger.debug(
+    { startedAt: performance.timeOrigin, phases: phases.ended },
+    'phases of the start',
+  )
   return { drain: drainOnce, drained: drained.promise }
+}
+
+/**
+ * A beat tells the hooks that the pods in their maps are served. They are not while nobody, not
+ * even the state on disk, has said which pods those are: until then each pod's own choice holds.
+ */
+function beatOnceServed({ store, kernel, agent, log, startHeartbeat }: Parts): void {
+  if (store.complete || kernel.enrolledNetns().length === 0) {
+    startHeartbeat()
+    return
+  }
+  log.logger.warn('pods are not served before there is configuration: none came, none is on disk')
+  const stop = store.onChange(() => {
+    if (!store.complete) return
+    stop()
+    void agent.settled().then(startHeartbeat)
+  })
+}
+
+/** Whether there was one; it drains from here on. */
+async function replacePredecessor({ kernel, options }: Parts): Promise<boolean> {
+  if (!kernel.isAccompanied()) return false
+  const { drainPredecessor } = await import('./takeover.ts')
+  return drainPredecessor(options.adminAddress)
 }
 
 function applySettings({ options, kernel, store, pool }: Parts): void {
@@ -116,62 +116,6 @@ function onKernelEvent({ agent, log }: Parts, event: KernelEvent): void {
   }
 }
 
-function notReady({ store, agent }: Parts): string {
-  if (!store.complete) return `no configuration yet: ${store.status().reason}`
-  const failed = agent.pods().filter(({ state }) => state === 'failed')
-  const [first] = failed
-  // One pod that cannot be enrolled is its own trouble; all of them are the node's.
-  const all = failed.length > 0 && agent.pods().every(({ state }) => state !== 'enrolled')
-  return all ? `no pod can be enrolled: ${first?.reason}` : ''
-}
-
-function registerMetrics(parts: Parts, queuedBytes: () => number): void {
-  const { registry, kernel, agent, store, native, generation } = parts
-  const beats = new BigUint64Array(native.bpfMapMmap(kernel.fds.generationsMapFd))
-  registerNodeMetrics(registry, {
-    kernelCounters: () => kernel.counters(),
-    mapFill: () => kernel.mapFill(),
-    features: kernel.report.features,
-    kernelQueuedBytes: queuedBytes,
-    heartbeatAgeMs: () => monotonicMs() - Number(beats[generation] ?? 0n) / 1e6,
-    reports: () => parts.reports,
-    pods: () => agent.pods(),
-    agent: () => agent,
-    store: () => store.status(),
-    process: processFacts,
-  })
-}
-
-function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSources {
-  const { agent, store, pool, kernel, keeper, log, generation, options } = parts
-  return {
-    pods: () => {
-      const settings = kernel.settings()
-      return agent.pods().map((pod) => ({
-        ...pod,
-        notAccelerated:
-          pod.state === 'enrolled'
-            ? whyNotAccelerated(kernel.report, settings, pod.acceleration)
-            : '',
-      }))
-    },
-    resources: () => [...store.tables.resources.values()],
-    storeStatus: () => store.status(),
-    async reports() {
-      await pool.collect()
-      return parts.reports
-    },
-    counters: () => kernel.counters(),
-    keeper: () => keeper.stats(),
-    summary: () => ({ node: options.node, generation, pid: process.pid, ...kernel.report }),
-    logLevel: () => log.logger.level as LogLevel,
-    setLogLevel(level: LogLevel) {
-      log.logger.level = level
-    },
-    drain: startDrain,
-  }
-}
-
 function onlyOnce(run: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined
   return () => (running ??= run())
@@ -189,8 +133,7 @@ async function leave({ agent, kernel }: Parts): Promise<void> {
  * Then connections have their time to end.
  */
 async function drain(
-  { options, log, agent, keeper, pool, reports }: Parts,
-  stopHeartbeat: () => void,
+  { options, log, agent, keeper, pool, reports, stopHeartbeat }: Parts,
   ports: readonly HttpListener[],
 ): Promise<void> {
   log.logger.info({ seconds: options.drainSeconds }, 'draining')

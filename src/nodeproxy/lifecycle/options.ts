@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { type Flag, type Flags, parseFlags, UsageError } from './flags.ts'
 
 /**
  * How this node's proxy was started. Every path and address is given: two nodes may run on one
@@ -25,6 +25,10 @@ export interface NodeProxyOptions {
   readonly logLevel: LogLevel
   readonly accessLog: number
   readonly drainSeconds: number
+  /** Of the last heartbeat, after which the hooks take the proxy for dead. */
+  readonly beatMaxAgeMs: number
+  /** Without a heartbeat for so long the keeper resets what waits for a proxy. */
+  readonly giveUpAfterMs: number
   readonly maxConnections: number
   readonly podConnections: number
   readonly podBufferBytes: number
@@ -39,108 +43,105 @@ export interface HostPort {
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-/** @throws CommanderError that names the flag and what it wants */
+/** @throws UsageError that names the flag and what it wants; that has been printed already */
 export function parseOptions(argv: readonly string[]): NodeProxyOptions {
-  const command = buildCommand()
-  command.parse([...argv], { from: 'user' })
-  return command.opts<NodeProxyOptions>()
+  const program = { name: 'nodeproxy', about: "One node's proxy of the Sluice mesh" }
+  const { values, switches } = parseFlags(argv, program, flags(), {
+    uninstall: 'remove every trace of the mesh from this node, and end',
+  })
+  return { ...values, uninstall: switches.has('uninstall') }
 }
 
-function buildCommand(): Command {
-  const path = (name: string, what: string): Option =>
-    new Option(`--${name} <path>`, what).argParser((text) => absolute(`--${name}`, text))
-  const count = (name: string, what: string, most: number, preset: number): Option =>
-    new Option(`--${name} <number>`, what)
-      .argParser((text) => wholeNumber(`--${name}`, text, most))
-      .default(preset)
-  return new Command('nodeproxy')
-    .description("One node's proxy of the Sluice mesh")
-    .exitOverride()
-    .requiredOption('--node <name>', 'name of this node, as Kubernetes has it', nodeName)
-    .option('--network <name>', "network of this node's addresses", 'default')
-    .addOption(path('kubepods', 'cgroup2 directory of all pods').makeOptionMandatory())
-    .addOption(
-      path('kubelet-cgroup', "the kubelet's cgroup2 directory: its probes reach pods directly"),
-    )
-    .addOption(path('proc', "the host's proc").default('/proc'))
-    .addOption(path('bpffs', 'a mounted bpffs').default('/sys/fs/bpf'))
-    .addOption(path('state', 'directory for state that outlives a restart').makeOptionMandatory())
-    .addOption(path('config-socket', 'Unix socket of the configuration').makeOptionMandatory())
-    .addOption(path('keeper-socket', "the keeper's Unix socket").makeOptionMandatory())
-    .option(
-      '--metrics-address <ip:port>',
-      'metrics, /ready and /live',
-      anyAddress,
-      anyAddress('0.0.0.0:15020'),
-    )
-    .option(
-      '--admin-address <ip:port>',
-      'admin, on loopback',
-      adminAddress,
-      adminAddress('127.0.0.1:15000'),
-    )
-    .addOption(count('workers', 'data path threads', 64, Math.min(2, availableParallelism())))
-    .addOption(
-      new Option('--log-level <level>', 'least severe messages').choices(logLevels).default('info'),
-    )
-    .option(
-      '--access-log <part>',
-      'part of orderly connections with an access line, 0 to 1',
-      part,
-      1,
-    )
-    .addOption(count('drain-seconds', 'time for connections to end when stopping', 86_400, 30))
-    .addOption(count('max-connections', 'connections at once, a worker', 1_000_000, 65_536))
-    .addOption(
-      count('pod-connections', 'connections at once of one pod, a worker', 1_000_000, 32_768),
-    )
-    .addOption(
-      count('pod-buffer-bytes', 'buffered bytes of one pod, a worker', 2 ** 31 - 1, 64 << 20),
-    )
-    .option('--uninstall', 'remove every trace of the mesh from this node, and end', false)
+function flags() {
+  const workers = Math.min(2, availableParallelism())
+  return {
+    node: flag('<name>', 'name of this node, as Kubernetes has it', nodeName),
+    network: flag('<name>', "network of this node's addresses", (text) => text, 'default'),
+    kubepods: path('cgroup2 directory of all pods'),
+    kubeletCgroup: {
+      ...path("the kubelet's cgroup2 directory: its probes reach pods directly"),
+      preset: undefined,
+    } as Flag<string | undefined>,
+    proc: path("the host's proc", '/proc'),
+    bpffs: path('a mounted bpffs', '/sys/fs/bpf'),
+    state: path('directory for state that outlives a restart'),
+    configSocket: path('Unix socket of the configuration'),
+    keeperSocket: path("the keeper's Unix socket"),
+    metricsAddress: address('metrics, /ready and /live', hostPort, '0.0.0.0:15020'),
+    adminAddress: address('admin, on loopback', loopback, '127.0.0.1:15000'),
+    workers: count('data path threads', 64, workers),
+    logLevel: flag<LogLevel>('<level>', 'least severe messages', level, 'info'),
+    accessLog: flag('<part>', 'part of orderly connections with an access line', part, 1),
+    drainSeconds: count('time for connections to end when stopping', 86_400, 30),
+    beatMaxAgeMs: count('age of its last beat at which a proxy counts as dead', 3_600_000, 500),
+    giveUpAfterMs: count('without a beat for so long, what waits is reset', 3_600_000, 2_000),
+    maxConnections: count('connections at once, a worker', 1_000_000, 65_536),
+    podConnections: count('connections at once of one pod, a worker', 1_000_000, 32_768),
+    podBufferBytes: count('buffered bytes of one pod, a worker', 2 ** 31 - 1, 64 << 20),
+  } satisfies Flags
+}
+
+function flag<T>(
+  value: string,
+  what: string,
+  parse: Flag<T>['parse'],
+  preset: T | 'required' = 'required',
+): Flag<T> {
+  return { value, what, preset, parse }
+}
+
+function path(what: string, preset = 'required'): Flag<string> {
+  return flag('<path>', what, absolute, preset)
+}
+
+function count(what: string, most: number, preset: number): Flag<number> {
+  return flag('<number>', what, (text, name) => wholeNumber(name, text, most), preset)
+}
+
+function address(what: string, parse: Flag<HostPort>['parse'], preset: string): Flag<HostPort> {
+  return flag('<ip:port>', what, parse, parse(preset, ''))
 }
 
 function nodeName(text: string): string {
   if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/u.test(text)) return text
-  throw new InvalidArgumentError(`'${text}' is no node name; see kubectl get nodes`)
+  throw new UsageError(`'${text}' is no node name; see kubectl get nodes`)
 }
 
-function absolute(flag: string, text: string): string {
+function absolute(text: string, name: string): string {
   if (text.startsWith('/')) return text
-  throw new InvalidArgumentError(`${flag} wants an absolute path, not '${text}'`)
+  throw new UsageError(`${name} wants an absolute path, not '${text}'`)
 }
 
-function wholeNumber(flag: string, text: string, most: number): number {
+function wholeNumber(name: string, text: string, most: number): number {
   const value = Number(text)
   if (Number.isInteger(value) && value >= 1 && value <= most) return value
-  throw new InvalidArgumentError(`${flag} wants a whole number from 1 to ${most}, not '${text}'`)
+  throw new UsageError(`${name} wants a whole number from 1 to ${most}, not '${text}'`)
 }
 
-function part(text: string): number {
+function part(text: string, name: string): number {
   const value = { on: 1, off: 0 }[text] ?? Number(text)
   if (text !== '' && value >= 0 && value <= 1) return value
-  throw new InvalidArgumentError(
-    `--access-log wants on, off or a number from 0 to 1, not '${text}'`,
+  throw new UsageError(`${name} wants on, off or a number from 0 to 1, not '${text}'`)
+}
+
+function level(text: string, name: string): LogLevel {
+  const known = logLevels.find((one) => one === text)
+  if (known !== undefined) return known
+  throw new UsageError(`${name} wants one of ${logLevels.join(', ')}, not '${text}'`)
+}
+
+function loopback(text: string, name: string): HostPort {
+  const found = hostPort(text, name)
+  if (found.host === '::1' || found.host.startsWith('127.')) return found
+  throw new UsageError(
+    `${name} must be on loopback, for it has no authentication: use 127.0.0.1:${found.port}`,
   )
 }
 
-function anyAddress(text: string): HostPort {
-  return hostPort('--metrics-address', text)
-}
-
-function adminAddress(text: string): HostPort {
-  const address = hostPort('--admin-address', text)
-  if (address.host === '::1' || address.host.startsWith('127.')) return address
-  throw new InvalidArgumentError(
-    '--admin-address must be on loopback, for it has no authentication: ' +
-      `use 127.0.0.1:${address.port}`,
-  )
-}
-
-function hostPort(flag: string, text: string): HostPort {
+function hostPort(text: string, name: string): HostPort {
   const found = /^(?:\[(?<v6>[^\]]+)\]|(?<v4>[^:]+)):(?<port>\d{1,5})$/u.exec(text)?.groups
   const host = found?.v6 ?? found?.v4 ?? ''
   const port = Number(found?.port)
   if (isIP(host) !== 0 && port >= 1 && port <= 65_535) return { host, port }
-  throw new InvalidArgumentError(`${flag} wants ADDRESS:PORT or [ADDRESS]:PORT, not '${text}'`)
+  throw new UsageError(`${name} wants ADDRESS:PORT or [ADDRESS]:PORT, not '${text}'`)
 }

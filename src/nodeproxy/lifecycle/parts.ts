@@ -1,33 +1,30 @@
 import { join } from 'node:path'
-import { Registry } from 'prom-client'
 import { type Agent, startAgent } from '../agent/agent.ts'
 import type { ConfigStore } from '../config/interfaces.ts'
 import { type Keeper, openKeeper } from '../keeper/client.ts'
 import { type KeptListeners, openKeptListeners } from '../keeper/listener-store.ts'
 import { builtKeeper } from '../keeper/start.ts'
 import { layoutVersion } from '../kernel/abi.ts'
-import type { Kernel } from '../kernel/kernel.ts'
-import { layoutDir, nodeDir, pinPaths, repin } from '../kernel/pins.ts'
-import type { Native } from '../native.ts'
-import { type IstioMetrics, istioMetrics } from '../telemetry/registry.ts'
+import { layoutDir, nodeDir, pinPaths } from '../kernel/pins.ts'
+import type { IstioMetrics } from '../telemetry/registry.ts'
 import type { NodeLog } from '../telemetry/log.ts'
-import { monotonicMs } from '../time/clock.ts'
 import { realTime } from '../time/scheduler.ts'
 import { createPublisher, type Publisher } from '../upstream/publisher.ts'
 import { workerAudience } from './audience.ts'
+import type { Generation } from './generation.ts'
 import type { NodeProxyOptions } from './options.ts'
+import type { Phases } from './phases.ts'
 import type { WorkerReport } from './worker-messages.ts'
 import { startWorkers, type WorkerPool } from './worker-pool.ts'
 import { workerOptions } from './worker-settings.ts'
+import type { WorkerThread } from './worker-threads.ts'
 import { zoneOfNode } from './zone.ts'
 
 /** What the process is made of, in the order in which it is opened. */
-export interface Base {
+export interface Base extends Generation {
   readonly options: NodeProxyOptions
   readonly log: NodeLog
-  readonly native: Native
-  readonly kernel: Kernel
-  readonly generation: number
+  readonly phases: Phases
   readonly store: ConfigStore
 }
 
@@ -36,8 +33,8 @@ export interface Parts extends Base {
   readonly pool: WorkerPool
   readonly publisher: Publisher
   readonly agent: Agent
-  readonly registry: Registry
-  readonly istio: IstioMetrics
+  /** Its library costs a restart more than it has: loaded when the node is served already. */
+  readonly late: { istio?: IstioMetrics }
   /** The last report of each worker. */
   readonly reports: readonly WorkerReport[]
 }
@@ -47,12 +44,12 @@ const rescanMs = 5_000
 /** @param onFatal something without which the process cannot serve has ended */
 export async function openParts(
   base: Base,
+  threads: readonly WorkerThread[],
   undo: AsyncDisposableStack,
   onFatal: (error: Error) => void,
 ): Promise<Parts> {
-  const { options, log, native, kernel, generation, store } = base
-  const registry = new Registry()
-  const istio = istioMetrics(registry, monotonicMs)
+  const { options, log, native, kernel, generation, store, phases } = base
+  const late: Parts['late'] = {}
   const reports: WorkerReport[] = []
   const keeper = await reachKeeper(base)
   undo.defer(() => keeper.close())
@@ -63,14 +60,16 @@ export async function openParts(
     alivePathOf: (uid) => agents[0]?.cgroupDirOf(uid) ?? '',
   })
   const slotsInUse = await keeper.slotsInUse()
+  phases.end('keeper')
   const publishers: Publisher[] = []
   const pool = await startWorkers(
+    threads,
     workerOptions(options, kernel, generation, store.tables.settings, slotsInUse),
     {
       onAsk: (worker, ip, podUid) => publishers[0]?.ask(worker, ip, podUid),
       onReport(worker, report) {
         reports[worker] = report
-        istio.add(report.series)
+        late.istio?.add(report.series)
         log.writeLines(report.accessLines)
         store.touch(report.usedAddresses)
         keepPairs(keeper, report, log)
@@ -81,6 +80,7 @@ export async function openParts(
       onDied: (_worker, error) => onFatal(error),
     },
   )
+  phases.end('workers')
   undo.defer(() => pool.close())
   const publisher = createPublisher({
     store,
@@ -97,7 +97,7 @@ export async function openParts(
   const agent = openAgent(base, { pool, publisher, listeners, nodeNetnsCookie })
   undo.defer(() => agent.close())
   agents.push(agent)
-  return { ...base, keeper, pool, publisher, agent, registry, istio, reports }
+  return { ...base, keeper, pool, publisher, agent, late, reports }
 }
 
 /** A pair that cannot be kept is no trouble before this process dies. */
@@ -109,9 +109,6 @@ function keepPairs(keeper: Keeper, { pairs, endedPairs }: WorkerReport, { logger
 
 function reachKeeper({ options, native, generation, log, kernel }: Base): Promise<Keeper> {
   const pins = pinPaths(layoutDir(nodeDir(options.bpffs, options.node), layoutVersion))
-  const queryQueuePin = join(pins.programs, 'query_queue')
-  // The keeper asks for queues by this program when it carries on what a proxy left.
-  repin(native, kernel.fds.queueQueryProgFd, queryQueuePin)
   return openKeeper({
     native,
     program: {
@@ -119,8 +116,9 @@ function reachKeeper({ options, native, generation, log, kernel }: Base): Promis
       socketPath: options.keeperSocket,
       generationsPin: join(pins.maps, 'generations'),
       pairControlPin: join(pins.maps, 'pair_control'),
-      queryQueuePin,
+      queryQueuePin: join(pins.programs, 'query_queue'),
       pairLimitBytes: kernel.settings().pairLimitBytes,
+      giveUpAfterMs: options.giveUpAfterMs,
     },
     generation,
     scheduler: realTime,

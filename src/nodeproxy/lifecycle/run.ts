@@ -1,9 +1,18 @@
 import type { NodeLog } from '../telemetry/log.ts'
-import type { Early } from './early.ts'
+import { openGeneration } from './generation.ts'
 import { serve } from './node-proxy.ts'
 import { openConfig } from './open-config.ts'
 import type { NodeProxyOptions } from './options.ts'
 import { openParts } from './parts.ts'
+import type { Phases } from './phases.ts'
+import type { WorkerThread } from './worker-threads.ts'
+
+export interface RunContext {
+  readonly log: NodeLog
+  readonly phases: Phases
+  /** Called once the node is served. */
+  readonly onServing: () => void
+}
 
 /**
  * Runs until a signal, or a successor, has ended it in order.
@@ -11,11 +20,12 @@ import { openParts } from './parts.ts'
  */
 export async function runNodeProxy(
   options: NodeProxyOptions,
-  early: Early,
-  log: NodeLog,
-  onServing: () => void,
+  threads: readonly WorkerThread[],
+  { log, phases, onServing }: RunContext,
 ): Promise<void> {
-  const { native, kernel, generation, stopHeartbeat } = early
+  const generation = openGeneration(options)
+  phases.end('kernel')
+  const { kernel, stopHeartbeat } = generation
   const ended = Promise.withResolvers<void>()
   const onFatal = endAtOnce(log)
   process.on('uncaughtException', onFatal)
@@ -24,9 +34,10 @@ export async function runNodeProxy(
   undo.defer(stopHeartbeat)
   const store = openConfig(options, log)
   undo.defer(() => store.close())
-  const base = { options, log, native, kernel, generation, store }
-  const parts = await openParts(base, undo, onFatal)
-  const proxy = await serve(parts, stopHeartbeat, undo)
+  phases.end('configuration')
+  const base = { ...generation, options, log, phases, store }
+  const parts = await openParts(base, threads, undo, onFatal)
+  const proxy = await serve(parts, undo)
   onServing()
   const onSignal = (signal: NodeJS.Signals): void => {
     log.logger.info({ signal }, 'stopping')

@@ -1,13 +1,13 @@
-import { CommanderError } from 'commander'
-import { openEarly } from './early.ts'
+import { UsageError } from './flags.ts'
 import { type NodeProxyOptions, parseOptions } from './options.ts'
+import { recordPhases } from './phases.ts'
+import { spawnWorkers } from './worker-threads.ts'
 
 /** Exit status of wrong flags, as sysexits.h has it. */
 const usageStatus = 64
 
 /**
- * Runs the process that the arguments describe to its end, and sets its exit status. Most of it is
- * imported when the heartbeat beats already.
+ * Runs the process that the arguments describe to its end, and sets its exit status.
  *
  * @param onServing called once the node is served
  */
@@ -26,12 +26,15 @@ export async function start(argv: readonly string[], onServing: () => void): Pro
 }
 
 async function serveNode(options: NodeProxyOptions, onServing: () => void): Promise<void> {
-  const early = openEarly(options)
+  const phases = recordPhases(() => performance.now())
+  phases.end('boot')
+  const threads = spawnWorkers(options.workers)
   const { createLog } = await import('../telemetry/log.ts')
   const { runNodeProxy } = await import('./run.ts')
+  phases.end('imports')
   const log = createLog(options.node, options.logLevel)
   try {
-    await runNodeProxy(options, early, log, onServing)
+    await runNodeProxy(options, threads, { log, phases, onServing })
   } finally {
     log.flush()
   }
@@ -41,8 +44,8 @@ function readOptions(argv: readonly string[]): NodeProxyOptions | undefined {
   try {
     return parseOptions(argv)
   } catch (error) {
-    // Commander has said what is wrong; --help ends here too.
-    process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : usageStatus
+    if (!(error instanceof UsageError)) throw error
+    process.exitCode = error.isHelp ? 0 : usageStatus
     return undefined
   }
 }

@@ -1,10 +1,10 @@
 import { CloseHow } from '../io/protocol.ts'
 import { monotonicMs } from '../time/clock.ts'
-import type { ToWorker, WorkerReport } from './worker-messages.ts'
+import type { ToStarted, WorkerReport } from './worker-messages.ts'
 import type { WorkerRuntime } from './worker-runtime.ts'
 
 /** Does what the main thread says. Messages are handled in the order in which they were sent. */
-export function handleMessage(worker: WorkerRuntime, message: ToWorker): void {
+export function handleMessage(worker: WorkerRuntime, message: ToStarted): void {
   const { reactor, flow, pods } = worker
   const { tables, asker } = worker.context
   switch (message.kind) {

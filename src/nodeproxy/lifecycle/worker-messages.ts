@@ -8,8 +8,8 @@ import type { SeriesDelta } from '../telemetry/accumulator.ts'
 import type { ConnectionTotals } from '../telemetry/connections.ts'
 
 /**
- * What a worker is started with. Descriptors are the process's: a worker thread uses them by
- * number.
+ * What a thread is told to become a worker. Descriptors are the process's: a worker thread uses
+ * them by number.
  */
 export interface WorkerOptions {
   readonly index: number
@@ -50,6 +50,8 @@ interface Request {
 }
 
 export type ToWorker =
+  /** The first one. */
+  | { readonly kind: 'start'; readonly options: WorkerOptions }
   | ({
       readonly kind: 'serve'
       readonly pod: PodView
@@ -75,6 +77,9 @@ export type ToWorker =
   | ({ readonly kind: 'resetAll' } & Request)
   | ({ readonly kind: 'report' } & Request)
   | { readonly kind: 'stop' }
+
+/** To one that is started. */
+export type ToStarted = Exclude<ToWorker, { readonly kind: 'start' }>
 
 export interface AffinityEntry {
   readonly service: string

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { FromWorker, ToWorker, WorkerOptions, WorkerReport } from './worker-messages.ts'
+import type { WorkerThread } from './worker-threads.ts'
 
 export interface WorkerPoolHandlers {
   readonly onAsk: (worker: number, ip: string, podUid: string) => void
@@ -26,19 +27,30 @@ export interface WorkerPool {
 
 interface State {
   readonly handlers: WorkerPoolHandlers
-  readonly workers: Worker[]
+  readonly workers: readonly Worker[]
   readonly pending: Map<number, { left: number; resolve: () => void }>
   nextRequest: number
   closing: boolean
 }
 
-/** Starts the workers and resolves when all of them are ready. */
+/**
+ * Makes these threads workers and resolves when all of them are ready.
+ * @param options one for each thread
+ */
 export async function startWorkers(
+  threads: readonly WorkerThread[],
   options: readonly WorkerOptions[],
   handlers: WorkerPoolHandlers,
 ): Promise<WorkerPool> {
-  const state: State = { handlers, workers: [], pending: new Map(), nextRequest: 1, closing: false }
-  await Promise.all(options.map((workerData, index) => startWorker(state, index, workerData)))
+  const workers = threads.map(({ worker }) => worker)
+  const state: State = { handlers, workers, pending: new Map(), nextRequest: 1, closing: false }
+  await Promise.all(
+    threads.map((thread, index) => {
+      const told = options[index]
+      if (told === undefined) throw new RangeError(`worker ${index} has no options`)
+      return startWorker(state, index, thread, told)
+    }),
+  )
   const sendAll = (message: ToWorker): void => {
     for (const worker of state.workers) post(worker, message)
   }
@@ -64,23 +76,24 @@ export async function startWorkers(
   }
 }
 
-async function startWorker(state: State, index: number, workerData: WorkerOptions): Promise<void> {
-  const worker = new Worker(new URL('../worker.ts', import.meta.url), {
-    workerData,
-    name: `sluice-worker-${index}`,
-  })
-  state.workers[index] = worker
+async function startWorker(
+  state: State,
+  index: number,
+  { worker, died }: WorkerThread,
+  options: WorkerOptions,
+): Promise<void> {
   const started = Promise.withResolvers<void>()
   worker.on('message', (message: FromWorker) => {
     if (message.kind === 'ready') started.resolve()
     else receive(state, index, message)
   })
-  const died = (error: Error): void => {
+  const watchItsEnd = async (): Promise<void> => {
+    const error = await died
     started.reject(error)
     if (!state.closing) state.handlers.onDied(index, error)
   }
-  worker.on('error', (error) => died(error instanceof Error ? error : new Error(String(error))))
-  worker.on('exit', (status) => died(new Error(`worker ${index} ended with status ${status}`)))
+  void watchItsEnd()
+  post(worker, { kind: 'start', options })
   await started.promise
 }
 

@@ -60,7 +60,9 @@ const wrong: readonly (readonly [string, string, RegExp])[] = [
   ['--workers', '0', /--workers wants a whole number from 1/u],
   ['--workers', 'two', /--workers/u],
   ['--access-log', 'sometimes', /--access-log wants/u],
-  ['--log-level', 'loud', /Allowed choices are/u],
+  ['--log-level', 'loud', /--log-level wants one of trace, debug/u],
+  ['--state', '', /--state wants an absolute path/u],
+  ['--colour', 'blue', /Unknown option '--colour'/u],
 ]
 
 for (const [flag, value, expected] of wrong) {
@@ -68,6 +70,20 @@ for (const [flag, value, expected] of wrong) {
     assert.match(complaint(t, argv({ [flag]: value })), expected)
   })
 }
+
+test('help names every flag, what it is for and what it is without being given', (t) => {
+  let said = ''
+  t.mock.method(process.stdout, 'write', (text: string) => {
+    said += text
+    return true
+  })
+  assert.throws(() => parseOptions(['--help']), { isHelp: true })
+  t.mock.restoreAll()
+  assert.match(said, /--kubelet-cgroup <path> +the kubelet's cgroup2 directory: [^(]*\n/u)
+  assert.match(said, /--node <name> .*\(required\)/u)
+  assert.match(said, /--admin-address <ip:port> .*\(127\.0\.0\.1:15000\)/u)
+  assert.match(said, /--uninstall /u)
+})
 
 test('a flag that is missing is named', (t) => {
   assert.match(complaint(t, ['--node', 'node1']), /--kubepods/u)

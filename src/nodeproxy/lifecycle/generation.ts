@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Kernel } from '../kernel/kernel.ts'
 import { openKernel } from '../kernel/open.ts'
@@ -7,15 +8,16 @@ import { loadNative, type Native } from '../native.ts'
 import { ownCgroupId } from './node-facts.ts'
 import type { NodeProxyOptions } from './options.ts'
 
-/**
- * What a restart needs first: with hooks and heartbeat there, new connections wait in the kept
- * listeners until the rest of the process is loaded. So this imports as little as it can.
- */
-export interface Early {
+/** This process as a generation of the node's proxy: hooks, maps, and a beat of its own. */
+export interface Generation {
   readonly native: Native
   readonly kernel: Kernel
   readonly generation: number
-  /** Calling it again changes nothing. */
+  /**
+   * From the first beat on hooks send connections here: so not before they are served. Beats until
+   * it is stopped; both may be called again and change nothing then.
+   */
+  readonly startHeartbeat: () => void
   readonly stopHeartbeat: () => void
 }
 
@@ -24,20 +26,28 @@ const objectDir = fileURLToPath(new URL('../../../build/bpf', import.meta.url))
 const beatMs = 100
 
 /** @throws Error that names what could not be had, why, and the fix; nothing is left of it then */
-export function openEarly(options: NodeProxyOptions): Early {
+export function openGeneration(options: NodeProxyOptions): Generation {
   const native = loadNative()
   mkdirSync(options.state, { recursive: true, mode: 0o700 })
   const cgroupId = ownCgroupId(options.proc)
   const kernel = openNodeKernel(options, native)
   try {
     const generation = kernel.claimGeneration(cgroupId)
-    const heartbeat = native.heartbeatStart(kernel.fds.generationsMapFd, generation, beatMs)
-    let beating = true
-    const stopHeartbeat = (): void => {
-      if (beating) heartbeat.stop()
-      beating = false
+    let heartbeat: { stop(): void } | undefined
+    let stopped = false
+    return {
+      native,
+      kernel,
+      generation,
+      startHeartbeat() {
+        if (stopped) return
+        heartbeat ??= native.heartbeatStart(kernel.fds.generationsMapFd, generation, beatMs)
+      },
+      stopHeartbeat() {
+        if (!stopped) heartbeat?.stop()
+        stopped = true
+      },
     }
-    return { native, kernel, generation, stopHeartbeat }
   } catch (error) {
     kernel.close()
     throw error
@@ -56,6 +66,7 @@ function openNodeKernel(options: NodeProxyOptions, native: Native): Kernel {
     node,
     podsCgroupDir,
     ...(kubeletCgroup === undefined ? {} : { probeCgroupDir: kubeletCgroup }),
-    settings: defaultSettings,
+    settings: { ...defaultSettings, beatMaxAgeMs: options.beatMaxAgeMs },
+    recordPath: join(options.state, 'kernel.json'),
   })
 }

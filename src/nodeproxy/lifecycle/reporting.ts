@@ -1,0 +1,110 @@
+import { Registry } from 'prom-client'
+import type { AdminSources } from '../admin/admin.ts'
+import type { HttpListener } from '../admin/http.ts'
+import { whyNotAccelerated } from '../kernel/acceleration.ts'
+import { registerNodeMetrics } from '../telemetry/node-metrics.ts'
+import { istioMetrics } from '../telemetry/registry.ts'
+import { monotonicMs } from '../time/clock.ts'
+import { processFacts } from './node-facts.ts'
+import type { LogLevel } from './options.ts'
+import type { Parts } from './parts.ts'
+import { openPorts } from './serve-http.ts'
+
+/** How often workers hand over what they have counted. */
+const reportMs = 1_000
+const sweepMs = 30_000
+const idleSeriesMs = 3_600_000
+
+/**
+ * Everything that tells of the traffic: reports of the workers, metrics, the admin port.
+ *
+ * @param startDrain resolves when a successor may take over pods and kernel
+ * @returns the ports, which are closed with `undo` at the latest
+ */
+export async function openReporting(
+  parts: Parts,
+  startDrain: () => Promise<void>,
+  undo: AsyncDisposableStack,
+): Promise<readonly HttpListener[]> {
+  const { options, kernel, pool, publisher, late } = parts
+  const registry = new Registry()
+  const istio = istioMetrics(registry, monotonicMs)
+  late.istio = istio
+  let queuedBytes = 0
+  const timer = setInterval(() => {
+    void pool.collect()
+    queuedBytes = kernel.refreshUsage().queuedBytes
+  }, reportMs)
+  undo.defer(() => clearInterval(timer))
+  const sweeper = setInterval(() => {
+    publisher.sweep()
+    istio.forgetIdle(idleSeriesMs)
+  }, sweepMs)
+  undo.defer(() => clearInterval(sweeper))
+  registerMetrics(parts, registry, () => queuedBytes)
+  const ports = await openPorts(
+    options,
+    { registry, collect: () => pool.collect(), notReady: () => notReady(parts) },
+    adminSources(parts, startDrain),
+  )
+  undo.defer(async () => {
+    await Promise.all(ports.map((port) => port.close()))
+  })
+  return ports
+}
+
+function notReady({ store, agent }: Parts): string {
+  if (!store.complete) return `no configuration yet: ${store.status().reason}`
+  const failed = agent.pods().filter(({ state }) => state === 'failed')
+  const [first] = failed
+  // One pod that cannot be enrolled is its own trouble; all of them are the node's.
+  const all = failed.length > 0 && agent.pods().every(({ state }) => state !== 'enrolled')
+  return all ? `no pod can be enrolled: ${first?.reason}` : ''
+}
+
+function registerMetrics(parts: Parts, registry: Registry, queuedBytes: () => number): void {
+  const { kernel, agent, store, native, generation } = parts
+  const beats = new BigUint64Array(native.bpfMapMmap(kernel.fds.generationsMapFd))
+  registerNodeMetrics(registry, {
+    kernelCounters: () => kernel.counters(),
+    mapFill: () => kernel.mapFill(),
+    features: kernel.report.features,
+    kernelQueuedBytes: queuedBytes,
+    heartbeatAgeMs: () => monotonicMs() - Number(beats[generation] ?? 0n) / 1e6,
+    reports: () => parts.reports,
+    pods: () => agent.pods(),
+    agent: () => agent,
+    store: () => store.status(),
+    process: processFacts,
+  })
+}
+
+function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSources {
+  const { agent, store, pool, kernel, keeper, log, generation, options } = parts
+  return {
+    pods: () => {
+      const settings = kernel.settings()
+      return agent.pods().map((pod) => ({
+        ...pod,
+        notAccelerated:
+          pod.state === 'enrolled'
+            ? whyNotAccelerated(kernel.report, settings, pod.acceleration)
+            : '',
+      }))
+    },
+    resources: () => [...store.tables.resources.values()],
+    storeStatus: () => store.status(),
+    async reports() {
+      await pool.collect()
+      return parts.reports
+    },
+    counters: () => kernel.counters(),
+    keeper: () => keeper.stats(),
+    summary: () => ({ node: options.node, generation, pid: process.pid, ...kernel.report }),
+    logLevel: () => log.logger.level as LogLevel,
+    setLogLevel(level: LogLevel) {
+      log.logger.level = level
+    },
+    drain: startDrain,
+  }
+}

@@ -13,7 +13,7 @@ import { wordsOf } from '../../src/nodeproxy/l4/address.ts'
 import { createSlotPool } from '../../src/nodeproxy/l4/slots.ts'
 import type { AppOrders, AppReport } from './support/app-process.ts'
 import { createPod, type TestPod } from './support/pod.ts'
-import { createRig, type Rig } from './support/rig.ts'
+import { createRig, type Rig, type Rise } from './support/rig.ts'
 import { until } from './support/sockets.ts'
 
 type Mode = 'off' | 'auto' | 'full'
@@ -25,10 +25,14 @@ interface Seen {
   proxiedBytes: number
   directBytes: number
   peakBufferedBytes: number
+  /** What the kernel's counters rose by. */
+  rose: Rise
 }
 
 interface Run {
   readonly mode: Mode
+  /** Also where this kernel does not serve it: these apps never ask FIONREAD. */
+  readonly everyMode?: boolean
   /** When a connection is paired, after it was connected; undefined: never. */
   readonly pairAfterMs?: (conn: number) => number
   readonly orders: Partial<AppOrders>
@@ -42,8 +46,11 @@ const legFlagsOf = {
 
 const serverPort = 8_080
 
-async function run(t: TestContext, { mode, pairAfterMs, orders }: Run): Promise<Seen> {
-  const rig = createRig(t, { mapSizes: { pairSlots: 4_096 } })
+async function run(
+  t: TestContext,
+  { mode, everyMode = false, pairAfterMs, orders }: Run,
+): Promise<Seen> {
+  const rig = createRig(t, { everyMode, mapSizes: { pairSlots: 4_096 } })
   const seen: Seen = {
     reasons: [],
     pairErrors: [],
@@ -51,12 +58,13 @@ async function run(t: TestContext, { mode, pairAfterMs, orders }: Run): Promise<
     proxiedBytes: 0,
     directBytes: 0,
     peakBufferedBytes: 0,
+    rose: {},
   }
   const pod = await createPod(rig, { accelerate: mode, others: ['10.96.0.1'] })
   const reports = await startApps(pod, orders)
   // The legs' sockets are made by a thread of this process: it belongs to the proxy's cgroup
   // meanwhile.
-  const stats = await rig.asProxyAsync(async () => {
+  const forward = async () => {
     const reactor = openProxy(rig, pod, mode, seen, pairAfterMs)
     const watch = setInterval(() => {
       seen.peakBufferedBytes = Math.max(seen.peakBufferedBytes, reactor.stats().bufferedBytes ?? 0)
@@ -67,7 +75,9 @@ async function run(t: TestContext, { mode, pairAfterMs, orders }: Run): Promise<
     const counted = reactor.stats()
     reactor.close()
     return counted
-  })
+  }
+  const { result: stats, rose } = await rig.countedAsync(() => rig.asProxyAsync(forward))
+  seen.rose = rose
   assert.deepEqual(
     seen.reasons,
     Array.from({ length: orders.connections ?? 1 }, () => DoneReason.closed),
@@ -208,9 +218,14 @@ const mixed = {
 
 for (const mode of ['off', 'auto'] as const) {
   test(`${mode}: every byte goes through the proxy, once and in order`, async (t) => {
-    const seen = await run(t, { mode, orders: mixed })
+    const seen = await run(t, { mode, everyMode: mode === 'auto', orders: mixed })
     assert.equal(seen.proxiedBytes, 300 * (150_000 + 90_001))
     assert.equal(seen.directBytes, 0)
+    const { verdictToLeg = 0, verdictToApp = 0, verdictDirect = 0 } = seen.rose
+    // Apps' sockets send into the proxy's legs, and nothing is sent into theirs.
+    if (mode === 'auto') assert.ok(verdictToLeg > 300, `${verdictToLeg} sends were redirected`)
+    else assert.equal(verdictToLeg, 0)
+    assert.deepEqual([verdictToApp, verdictDirect], [0, 0])
   })
 }
 

@@ -183,7 +183,7 @@ function lastFirst(t: TestContext): Defer {
   }
 }
 
-type Rise = Partial<Record<CounterName, number>>
+export type Rise = Partial<Record<CounterName, number>>
 
 function riseSince(kernel: Kernel, before: Readonly<Record<CounterName, bigint>>): Rise {
   const rose: Rise = {}

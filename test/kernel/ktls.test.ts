@@ -74,7 +74,7 @@ function mover(rig: Rig, fds: readonly [number, number, number, number], bytes: 
   const moved: { got: Buffer[]; proxied: Buffer[] } = { got: [], proxied: [] }
   let sent = 0
   let received = 0
-  let held = new Uint8Array()
+  let held: Uint8Array = new Uint8Array()
   const receive = (fd: number): Buffer => {
     const result = native.socketReceive(fd, buffer)
     assert.ok(result > 0 || result === EAGAIN, `recv: ${result}`)

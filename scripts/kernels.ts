@@ -1,7 +1,7 @@
 // The tests on other kernels: downloads Debian's, boots each under QEMU, runs preflight and
 // test/kernel inside.
 //   npm run test:kernels                     every series of docs/kernels.md
-//   npm run test:kernels -- --ci             those that CI runs
+//   npm run test:kernels -- --ci             the short form: chosen tests, 6.1 and 6.12 at once
 //   npm run test:kernels -- --kernel 6.1     one or more, also others of backports (6.18)
 //   --tests GLOB      only these test files, e.g. 'test/kernel/connect*.test.ts'
 //   --accel tcg|kvm   else: kvm where it works
@@ -18,6 +18,7 @@ import { fetchKernel, type Kernel } from './kernels/packages.ts'
 import { type Accelerator, kvmIsOffered } from './kernels/qemu.ts'
 import { findSeries, type KernelSeries, kernelSeries } from './kernels/series.ts'
 import { runSession, type Session } from './kernels/session.ts'
+import { SHORT_FORM_LIMIT_MS, shortForm } from './kernels/short-form.ts'
 
 const root = join(import.meta.dirname, '..')
 const KVM_BOOT_TIMEOUT_MS = 20_000
@@ -33,6 +34,8 @@ interface Options {
   readonly series: readonly KernelSeries[]
   readonly accelerator: Accelerator | 'auto'
   readonly timeoutMs: number
+  /** The chosen tests alone, in all guests at once, within a limit for all. */
+  readonly short: boolean
   readonly tests: string | undefined
   readonly json: boolean
 }
@@ -54,12 +57,15 @@ function readOptions(): Options {
   }
   const minutes = Number(values.timeout)
   if (!(minutes > 0)) throw new Error(`--timeout ${values.timeout}: it is a number of minutes`)
+  if (values.ci && values.tests !== undefined)
+    throw new Error('--tests and --ci exclude each other')
   const named = values.kernel.map(findSeries)
   const series = named.length > 0 ? named : kernelSeries.filter(({ ci }) => ci || !values.ci)
   return {
     series,
     accelerator: accel,
     timeoutMs: minutes * 60_000,
+    short: values.ci,
     tests: values.tests,
     json: values.output === 'json',
   }
@@ -96,57 +102,92 @@ async function testKernel(
 ): Promise<Row> {
   const began = performance.now()
   try {
-    say(`${series.name}: fetching`)
-    const kernel = await fetchKernel(series, folders.cache)
+    const kernel = await folders.fetchInTurn(() => {
+      say(`${series.name}: fetching`)
+      return fetchKernel(series, folders.cache, signal)
+    })
     const logFile = (what: string): string => join(folders.cache, `${what}-${kernel.release}.log`)
-    const initramfs = writeInitramfs(folders.base, kernel, folders.work)
+    const workFolder = join(folders.work, series.name)
+    mkdirSync(workFolder)
+    const initramfs = writeInitramfs(folders.base, kernel, workFolder)
     say(`${series.name}: booting ${kernel.release}`)
     const { session, accelerator } = await runWithBestAccelerator(kernel, options, {
       initramfs,
       timeoutMs: options.timeoutMs,
-      workFolder: folders.work,
+      workFolder,
       consoleFile: logFile('console'),
       onTest: ({ outcome, name, durationMs }) =>
         say(`${series.name}: ${outcome} ${name} (${Math.round(durationMs)} ms)`),
       signal,
-      ...(options.tests === undefined ? {} : { tests: options.tests }),
+      append: testsOf(options),
     })
-    rmSync(initramfs)
+    rmSync(workFolder, { recursive: true })
     writeFileSync(logFile('dmesg'), (session.log ?? []).join('\n'))
     writeFileSync(logFile('output'), session.output.join('\n'))
-    const judgement = judge(series, session)
     return {
       series: series.name,
       release: kernel.release,
       accelerator,
       tookMs: session.tookMs,
-      ...judgement,
+      ...judge(series, session, options.short ? shortForm : []),
     }
   } catch (error) {
-    const problems = [error instanceof Error ? error.message : String(error)]
-    const nothing = {
-      ok: false,
-      verdict: 'not run',
-      passed: 0,
-      failed: 0,
-      skipped: 0,
-      warnings: [],
-      problems,
-    }
-    return {
-      series: series.name,
-      release: '',
-      accelerator: 'none',
-      tookMs: performance.now() - began,
-      ...nothing,
-    }
+    const problem = error instanceof Error ? error.message : String(error)
+    return notRun(series, performance.now() - began, problem)
   }
+}
+
+/** For the guest's command line; nothing: all of test/kernel. */
+function testsOf({ short, tests }: Options): string {
+  if (short) return 'sluice.short'
+  return tests === undefined ? '' : `sluice.tests=${tests}`
+}
+
+function notRun({ name }: KernelSeries, tookMs: number, problem: string): Row {
+  return {
+    series: name,
+    release: '',
+    accelerator: 'none',
+    tookMs,
+    ok: false,
+    verdict: 'not run',
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+    warnings: [],
+    problems: [problem],
+  }
+}
+
+/** In the short form all guests at once: each leaves half of its CPUs idle. */
+async function testKernels(
+  options: Options,
+  folders: Folders,
+  signal: AbortSignal,
+): Promise<readonly Row[]> {
+  const { series } = options
+  const test = (one: KernelSeries): Promise<Row> => testKernel(one, options, folders, signal)
+  if (options.short) return Promise.all(series.map(test))
+  const rows: Row[] = []
+  for (const one of series) if (!signal.aborted) rows.push(await test(one))
+  return rows
 }
 
 interface Folders {
   readonly cache: string
   readonly work: string
   readonly base: string
+  /** apt's folder has one user at a time. */
+  readonly fetchInTurn: (fetch: () => Promise<Kernel>) => Promise<Kernel>
+}
+
+function takeTurns(): Folders['fetchInTurn'] {
+  let last: Promise<unknown> = Promise.resolve()
+  return (fetch) => {
+    const mine = last.then(fetch)
+    last = mine.catch(() => undefined)
+    return mine
+  }
 }
 
 function table(rows: readonly Row[]): string {
@@ -188,15 +229,18 @@ async function main(): Promise<void> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => stop.abort(signal))
+  const limit = options.short
+    ? setTimeout(
+        () => stop.abort(`stopped: ${SHORT_FORM_LIMIT_MS / 60_000} minutes are over`),
+        SHORT_FORM_LIMIT_MS,
+      )
+    : undefined
   try {
     const base = writeBase(root, cache, work)
     if (base.missing.length > 0)
       say(`not on this machine, so not in the guests: ${base.missing.join(', ')}`)
-    const rows: Row[] = []
-    for (const series of options.series) {
-      if (stop.signal.aborted) break
-      rows.push(await testKernel(series, options, { cache, work, base: base.file }, stop.signal))
-    }
+    const folders = { cache, work, base: base.file, fetchInTurn: takeTurns() }
+    const rows = await testKernels(options, folders, stop.signal)
     const ok = !stop.signal.aborted && rows.every((row) => row.ok)
     process.stdout.write(
       options.json
@@ -205,6 +249,7 @@ async function main(): Promise<void> {
     )
     process.exitCode = ok ? 0 : 1
   } finally {
+    clearTimeout(limit)
     rmSync(work, { recursive: true, force: true })
   }
 }

@@ -26,7 +26,11 @@ export interface Archive {
  * Reads a suite's index. The machine's own sources, lists and cache are neither read nor written.
  * Without a network, the index of an earlier run serves.
  */
-export async function openArchive(cacheFolder: string, suite: Suite): Promise<Archive> {
+export async function openArchive(
+  cacheFolder: string,
+  suite: Suite,
+  signal: AbortSignal,
+): Promise<Archive> {
   if (!existsSync(KEYRING)) {
     throw new Error(`${KEYRING} is not there: install the package debian-archive-keyring`)
   }
@@ -50,9 +54,10 @@ export async function openArchive(cacheFolder: string, suite: Suite): Promise<Ar
     'APT::Sandbox::User=root',
   ].flatMap((option) => ['-o', option])
   const apt = async (command: string, args: readonly string[], cwd = folder): Promise<string> => {
-    const options = { cwd, maxBuffer: MAX_OUTPUT_BYTES, env: { ...process.env, LC_ALL: 'C' } }
-    // Two runs at once would stop at each other's lock.
-    const { stdout } = await run('flock', [lock, command, ...own, ...args], options)
+    const env = { ...process.env, LC_ALL: 'C' }
+    const options = { cwd, maxBuffer: MAX_OUTPUT_BYTES, env, signal }
+    // Two runs at once would stop at each other's lock. No fork: the signal is to reach apt.
+    const { stdout } = await run('flock', ['--no-fork', lock, command, ...own, ...args], options)
     return stdout
   }
   await apt('apt-get', ['-q', 'update'])

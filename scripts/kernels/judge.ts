@@ -1,6 +1,7 @@
 import { kernelSkip } from '../testing/outcome.ts'
 import type { KernelSeries } from './series.ts'
 import type { Session } from './session.ts'
+import { type ChosenTests, unheard } from './short-form.ts'
 
 /** What one kernel's run came to. */
 export interface Judgement {
@@ -38,8 +39,15 @@ export function findWarnings(log: readonly string[]): readonly string[] {
   return log.filter((line) => warningPatterns.some((pattern) => pattern.test(line)))
 }
 
-/** Compares what a guest said with what its series is to say. */
-export function judge(series: KernelSeries, session: Session): Judgement {
+/**
+ * Compares what a guest said with what its series is to say.
+ * @param chosen tests that must have been heard of; none: whatever there are
+ */
+export function judge(
+  series: KernelSeries,
+  session: Session,
+  chosen: readonly ChosenTests[] = [],
+): Judgement {
   const problems: string[] = []
   if (session.trouble !== undefined) problems.push(session.trouble)
   problems.push(...judgePreflight(series, session))
@@ -55,6 +63,7 @@ export function judge(series: KernelSeries, session: Session): Judgement {
     }
   }
   if (series.expect === 'works' && passed === 0) problems.push('no test passed')
+  problems.push(...unheard(chosen, session.tests).map((test) => `${test}: did not run`))
   const warnings = findWarnings(session.log ?? [])
   if (session.log === undefined) problems.push("the kernel's log could not be read")
   problems.push(...warnings.map((line) => `kernel: ${line}`))

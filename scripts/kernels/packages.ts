@@ -20,8 +20,12 @@ export interface Kernel {
 /**
  * Downloads and unpacks the newest kernel of a series, unless the cache has that version already.
  */
-export async function fetchKernel(series: KernelSeries, cacheFolder: string): Promise<Kernel> {
-  const archive = await openArchive(cacheFolder, series.suite)
+export async function fetchKernel(
+  series: KernelSeries,
+  cacheFolder: string,
+  signal: AbortSignal,
+): Promise<Kernel> {
+  const archive = await openArchive(cacheFolder, series.suite, signal)
   const image = newestImage(await archive.names(), series.series)
   if (image === undefined) {
     throw new Error(

@@ -22,8 +22,8 @@ export interface SessionOptions {
   readonly timeoutMs: number
   /** Undefined: as long as the rest. A guest that cannot run here hangs before its first word. */
   readonly bootTimeoutMs?: number
-  /** Glob of the tests to run; undefined: all of test/kernel. */
-  readonly tests?: string
+  /** What the guest's command line says of the tests to run; nothing: all of test/kernel. */
+  readonly append: string
   readonly workFolder: string
   readonly consoleFile: string
   readonly onTest: (test: TestMessage) => void
@@ -61,7 +61,7 @@ export async function runSession(kernel: Kernel, options: SessionOptions): Promi
     accelerator: options.accelerator,
     memoryMib: MEMORY_MIB,
     cpus: CPUS,
-    append: options.tests === undefined ? '' : `sluice.tests=${options.tests}`,
+    append: options.append,
     consoleFile: options.consoleFile,
     workFolder: options.workFolder,
   }

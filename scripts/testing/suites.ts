@@ -52,7 +52,7 @@ export const suites: readonly Suite[] = [
     name: 'kernels',
     glob: 'test/kernels/**/*.test.ts',
     concurrency: 1,
-    fileTimeoutMs: 60 * minuteMs,
+    fileTimeoutMs: 20 * minuteMs,
     missing: missingForGuests,
   },
 ]

@@ -22,8 +22,9 @@ for module in veth dummy nf_tables nft_ct nft_nat nft_masq nft_redir sch_netem s
 	nf_conntrack nf_conntrack_netlink; do
 	modprobe -q $module
 done
-# Emulated, stripping types and compiling takes most of what a test's processes do.
+# Emulated, compiling takes most of what a test's processes do.
 export NODE_COMPILE_CACHE=/run/node-cache
+export NODE_OPTIONS='--import /sluice/scripts/kernels/guest/plain-types.mjs'
 # From here on a warning of the kernel is ours.
 echo 'sluice: tests begin' > /dev/kmsg
 cd /sluice

@@ -103,7 +103,8 @@ export function descriptors(matching = /^/): readonly string[] {
     .filter((name) => matching.test(name))
 }
 
-const longestWaitMs = 30_000
+// Emulated guests are twenty times slower, and the machine that emulates them may be busy.
+const longestWaitMs = 120_000
 
 /** Waits for what other processes do: looks every millisecond, so that they get the CPU. */
 export async function eventually<T>(

@@ -8,8 +8,8 @@ export const EINPROGRESS = -115
 export const ECONNABORTED = -103
 export const ECONNREFUSED = -111
 
-// Emulated guests take seconds to start a process.
-const waitMs = 30_000
+// Emulated guests are twenty times slower, and the machine that emulates them may be busy.
+const waitMs = 120_000
 
 /** Waits for what other threads and the kernel do, without a fixed time. */
 export async function until<T>(

@@ -4,6 +4,7 @@ import { parseGuestMessage, type TestMessage } from '../../../../scripts/kernels
 import { findWarnings, judge } from '../../../../scripts/kernels/judge.ts'
 import { findSeries } from '../../../../scripts/kernels/series.ts'
 import type { Session } from '../../../../scripts/kernels/session.ts'
+import { type ChosenTests, shortForm } from '../../../../scripts/kernels/short-form.ts'
 import { failure, verdictWith } from '../../cli/verdicts.ts'
 
 const pass: TestMessage = {
@@ -32,8 +33,12 @@ const refusal = verdictWith({ kernel: failure('5.10.0 is older than 5.15: becaus
 const supported = findSeries('6.1')
 const refused = findSeries('5.10')
 
-function problemsOf(changes: Partial<Session>, series = supported): readonly string[] {
-  const { ok, problems } = judge(series, session(changes))
+function problemsOf(
+  changes: Partial<Session>,
+  series = supported,
+  chosen: readonly ChosenTests[] = [],
+): readonly string[] {
+  const { ok, problems } = judge(series, session(changes), chosen)
   assert.equal(ok, problems.length === 0)
   return problems
 }
@@ -72,6 +77,19 @@ test('a skip is a problem unless the kernel is its reason', () => {
     problemsOf({ tests: [pass, { ...skip, message: 'no python3' }] })[0] ?? '',
     /skipped/,
   )
+})
+
+test('a chosen test that was not heard of is a problem', () => {
+  const { file, name } = pass
+  assert.deepEqual(problemsOf({}, supported, [{ file, tests: [name] }]), [])
+  assert.deepEqual(problemsOf({}, supported, [{ file, tests: [name, 'b'] }]), [
+    `${file}: b: did not run`,
+  ])
+})
+
+test('the short form names no test twice', () => {
+  const names = shortForm.flatMap(({ tests }) => tests)
+  assert.equal(new Set(names).size, names.length)
 })
 
 test('a kernel below the floor must be refused, with the reason', () => {

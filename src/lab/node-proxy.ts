@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { PodStatus } from '../nodeproxy/agent/pod-status.ts'
+import type { ServedPodStatus } from '../nodeproxy/admin/admin.ts'
 import type { Lab } from './lab.ts'
 import { type Metrics, parseMetrics } from './metrics.ts'
 import { httpFrom, type HttpReply } from './node-http.ts'
@@ -39,7 +39,7 @@ export interface LabNodeProxy {
   metrics(): Promise<Metrics>
   /** What the kernel's programs counted. */
   counters(): Promise<Readonly<Record<string, number>>>
-  podStatus(): Promise<readonly PodStatus[]>
+  podStatus(): Promise<readonly ServedPodStatus[]>
   /** GET, or another method, of the admin port. */
   admin(path: string, method?: string): Promise<HttpReply>
   /** SIGKILL unless told, to the proxy alone; waits for its end. */

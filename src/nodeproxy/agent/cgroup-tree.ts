@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isClassDirectory, podUidOf } from './cgroup-names.ts'
 
@@ -49,6 +49,14 @@ export function readCgroupTree(kubepodsDir: string): CgroupTree {
 export function* processesBelow(dir: string): Generator<number> {
   yield* processesIn(dir)
   for (const child of directories(dir)) yield* processesBelow(join(dir, child))
+}
+
+/** Ids, as BPF programs see them, of this cgroup and of all below it. */
+export function* cgroupIdsBelow(dir: string): Generator<bigint> {
+  const id = statSync(dir, { bigint: true, throwIfNoEntry: false })?.ino
+  if (id === undefined) return
+  yield id
+  for (const child of directories(dir)) yield* cgroupIdsBelow(join(dir, child))
 }
 
 function processesIn(dir: string): readonly number[] {

@@ -48,6 +48,11 @@ export type KernelEvent =
       readonly port: number
     }
 
+/** What is said of a pod in mode 'full' of which a container was seen to use splice(2). */
+export const spliceUserAdvice =
+  'a container reads by splice(2), which acceleration full does not suit: its new connections ' +
+  "are not accelerated; ask for 'auto'"
+
 /**
  * Undefined for a kind that this version does not know: a newer program of the same layout may send
  * one.

@@ -168,6 +168,12 @@ export interface Kernel {
   queuedBytes(socketCookie: bigint): number | undefined
 
   /**
+   * Whether a process of this cgroup was seen to splice(2) from an accelerated socket: sockets that
+   * it opens later stay out of the sockhash. It is remembered across restarts of the proxy.
+   */
+  isSpliceUser(cgroupId: bigint): boolean
+
+  /**
    * Attaches hooks whose cgroup was removed and made again, as the kubelet's is on each of its
    * restarts. Some ten system calls when there is nothing to do: call it every few seconds. Returns
    * what was attached.

@@ -1,4 +1,10 @@
-import { generationCount, layoutVersion, queueQueryLayout, usageLayout } from './abi.ts'
+import {
+  generationCount,
+  layoutVersion,
+  queueQueryLayout,
+  spliceUserLayout,
+  usageLayout,
+} from './abi.ts'
 import { reattach } from './attach.ts'
 import { readCounters } from './counters.ts'
 import { must } from './errors.ts'
@@ -36,6 +42,10 @@ export function createKernel(parts: KernelParts): Kernel {
     report: parts.report,
     pairSlotsPerGeneration: native.bpfMapInfo(maps.pair_control).maxEntries / generationCount,
     queuedBytes,
+    isSpliceUser: (cgroupId) => {
+      const seen = new Uint8Array(spliceUserLayout.bytes)
+      return native.bpfMapLookup(maps.splice_users, u64Bytes(cgroupId), seen) === 0
+    },
     counters: () => readCounters(native, maps.counters),
     mapFill: () => readMapFill(native, maps, requireProgram(parts.loaded, 'count_entries')),
     refreshUsage: () => {

@@ -1,5 +1,6 @@
 import type { HttpListener } from '../admin/http.ts'
-import type { KernelEvent } from '../kernel/events.ts'
+import type { Agent } from '../agent/agent.ts'
+import { type KernelEvent, spliceUserAdvice } from '../kernel/events.ts'
 import type { Parts } from './parts.ts'
 import { workerSettings } from './worker-settings.ts'
 
@@ -99,16 +100,18 @@ function podUidOfName(name: string): string {
   return name.startsWith('enrolment/') ? name.slice('enrolment/'.length) : ''
 }
 
+function podNamed(agent: Agent, netnsCookie: bigint) {
+  const pod = agent.pods().find((one) => one.netnsCookie === String(netnsCookie))
+  return { namespace: pod?.namespace ?? '', pod: pod?.name ?? '' }
+}
+
 function onKernelEvent({ agent, log }: Parts, event: KernelEvent): void {
   switch (event.kind) {
     case 'unclassified':
       agent.unclassifiedSeen()
       return
     case 'spliceUser':
-      log.logger.warn(
-        event,
-        "an app in acceleration mode 'full' reads by splice(2): use 'auto' for its pod",
-      )
+      log.logger.warn({ ...event, ...podNamed(agent, event.netnsCookie) }, spliceUserAdvice)
       return
     case 'turnedBlocking':
     case 'connect':

@@ -1,7 +1,10 @@
 import { Registry } from 'prom-client'
 import type { AdminSources } from '../admin/admin.ts'
 import type { HttpListener } from '../admin/http.ts'
+import { cgroupIdsBelow } from '../agent/cgroup-tree.ts'
+import type { PodStatus } from '../agent/pod-status.ts'
 import { whyNotAccelerated } from '../kernel/acceleration.ts'
+import { spliceUserAdvice } from '../kernel/events.ts'
 import { registerNodeMetrics } from '../telemetry/node-metrics.ts'
 import { istioMetrics } from '../telemetry/registry.ts'
 import { monotonicMs } from '../time/clock.ts'
@@ -82,16 +85,7 @@ function registerMetrics(parts: Parts, registry: Registry, queuedBytes: () => nu
 function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSources {
   const { agent, store, pool, kernel, keeper, log, generation, options } = parts
   return {
-    pods: () => {
-      const settings = kernel.settings()
-      return agent.pods().map((pod) => ({
-        ...pod,
-        notAccelerated:
-          pod.state === 'enrolled'
-            ? whyNotAccelerated(kernel.report, settings, pod.acceleration)
-            : '',
-      }))
-    },
+    pods: () => agent.pods().map((pod) => ({ ...pod, notAccelerated: notAccelerated(parts, pod) })),
     resources: () => [...store.tables.resources.values()],
     storeStatus: () => store.status(),
     async reports() {
@@ -107,4 +101,13 @@ function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSourc
     },
     drain: startDrain,
   }
+}
+
+function notAccelerated({ agent, kernel }: Parts, pod: PodStatus): string {
+  if (pod.state !== 'enrolled') return ''
+  const byKernel = whyNotAccelerated(kernel.report, kernel.settings(), pod.acceleration)
+  if (byKernel !== '' || pod.acceleration !== 'full') return byKernel
+  const dir = agent.cgroupDirOf(pod.uid)
+  const splices = dir !== '' && [...cgroupIdsBelow(dir)].some((id) => kernel.isSpliceUser(id))
+  return splices ? spliceUserAdvice : ''
 }

@@ -1,0 +1,37 @@
+"""iperf3, both directions, with several streams at once; it has no check of bytes of its own."""
+import json
+import subprocess
+import sys
+import time
+
+from pattern import report
+
+
+def one_test(argv):
+    """Between two tests the server does not listen for a moment; then no byte has been moved."""
+    deadline = time.monotonic() + 20
+    while True:
+        done = subprocess.run(argv, capture_output=True, timeout=60)
+        said = json.loads(done.stdout)
+        if "error" not in said or said["intervals"] or time.monotonic() > deadline:
+            return said
+        time.sleep(0.02)
+
+
+def run(address, port, size, count):
+    client = ["iperf3", "-c", address, "-p", str(port), "-J", "-P", "2", "-n", str(size)]
+
+    def check(_):
+        for direction in [], ["-R"], ["--bidir"]:
+            said = one_test(client + direction)
+            if "error" in said:
+                return f"{direction}: {said['error']}"
+            # What is on its way when the sender has sent all is not counted as received.
+            if said["end"]["sum_sent"]["bytes"] < size:
+                return f"{direction}: {said['end']['sum_sent']['bytes']} bytes sent"
+        return None
+
+    report(count, check)
+
+
+run(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))

@@ -14,7 +14,8 @@ import { createKeeperRig } from './support/keeper-rig.ts'
 import { defer, eventually, scratchDir } from './support/scratch.ts'
 
 test('listeners outlive a killed proxy, and nothing is refused meanwhile', async (t) => {
-  const rig = createKeeperRig(t)
+  // Longer than an emulated guest takes to come back.
+  const rig = createKeeperRig(t, { giveUpAfterMs: 120_000 })
   const inside = rig.netns()
   const proxy = await rig.proxy()
   const { generationsPin = '' } = rig.program

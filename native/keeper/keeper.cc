@@ -48,7 +48,7 @@ uint32_t StateFlags(const Pairs::Pair& pair) {
 Keeper::Keeper(const KeeperOptions& options, KernelMaps& maps)
     : options_(options),
       maps_(maps),
-      pods_(loop_, counters_),
+      pods_(loop_, counters_, [this] { return GivesUp(); }),
       pairs_(loop_, maps, counters_, options.pair_limit_bytes) {
   // A proxy that starts with us has as long as one that died.
   last_beat_ns_ = MonotonicNs();
@@ -76,11 +76,7 @@ void Keeper::RunOnce() {
 }
 
 void Keeper::Tick() {
-  const uint64_t now_ns = MonotonicNs();
-  last_beat_ns_ = std::max(last_beat_ns_, maps_.LastBeatNs());
-  // A beat may be younger than `now_ns`.
-  const uint64_t silent_ns = now_ns - std::min(now_ns, last_beat_ns_);
-  pods_.SetResetting(silent_ns > options_.give_up_after_ms * 1'000'000);
+  pods_.SetResetting(GivesUp());
   loop_.Change(listener_.fd(), EPOLLIN);
   // Half as often: it costs a system call for each pod.
   look_for_vanished_ = !look_for_vanished_;
@@ -88,6 +84,14 @@ void Keeper::Tick() {
   for (const std::string& uid : pods_.DropVanished()) {
     for (auto& session : sessions_) session->ForgetPod(uid);
   }
+}
+
+bool Keeper::GivesUp() {
+  const uint64_t now_ns = MonotonicNs();
+  last_beat_ns_ = std::max(last_beat_ns_, maps_.LastBeatNs());
+  // A beat may be younger than `now_ns`.
+  const uint64_t silent_ns = now_ns - std::min(now_ns, last_beat_ns_);
+  return silent_ns > options_.give_up_after_ms * 1'000'000;
 }
 
 void Keeper::OnAcceptable() {

@@ -47,6 +47,8 @@ class Keeper {
   void OnRequest(Session& session, Request& request);
   void OnClosed(Session& session);
   void Tick();
+  // No proxy has been alive for as long as connections are to wait for one.
+  bool GivesUp();
 
   // Each answers one message; the number is the status.
   int Greet(Session& session, const Request& request, std::vector<uint8_t>* reply);

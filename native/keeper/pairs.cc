@@ -20,6 +20,12 @@ uint32_t Interest(const Forward& from_here, const Forward& to_here) {
          (to_here.state == ForwardState::kWriting ? EPOLLOUT : 0u);
 }
 
+// The proxy made it so that its own death is a reset; an end in order is not one.
+void EndOnClose(const UniqueFd& fd) {
+  const linger in_order = {0, 0};
+  setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &in_order, sizeof(in_order));
+}
+
 void CloseWithReset(UniqueFd& fd) {
   const linger reset = {1, 0};
   setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
@@ -185,6 +191,8 @@ void Pairs::Advance(Pair& pair) {
   if (to_server == ForwardState::kFailed || to_client == ForwardState::kFailed) {
     Reset(pair);
   } else if (to_server == ForwardState::kFinished && to_client == ForwardState::kFinished) {
+    EndOnClose(pair.client);
+    EndOnClose(pair.server);
     Remove(pair.facts.client_leg_cookie);
   } else {
     Rearm(pair, pair.client.get(), pair.to_server, pair.to_client);

@@ -85,6 +85,8 @@ void Pods::Unwatch(const Pod& pod) {
 
 void Pods::ResetWaiting(int listener) {
   for (int i = 0; i < kResetsPerTurn; i++) {
+    // What comes after a proxy's beat is that proxy's, also before the next tick.
+    if (!may_reset_()) return;
     const UniqueFd accepted(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!accepted.valid()) return;
     const linger reset = {1, 0};

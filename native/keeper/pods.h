@@ -1,6 +1,7 @@
 // The listeners of pods, kept while no proxy lives.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,7 +23,9 @@ struct Pod {
 
 class Pods {
  public:
-  Pods(EventLoop& loop, Counters& counters) : loop_(loop), counters_(counters) {}
+  // `may_reset` is asked before each connection that is reset.
+  Pods(EventLoop& loop, Counters& counters, std::function<bool()> may_reset)
+      : loop_(loop), counters_(counters), may_reset_(std::move(may_reset)) {}
   ~Pods();
 
   // 0 or -ENOSPC. A pod of the same uid is replaced.
@@ -46,6 +49,7 @@ class Pods {
 
   EventLoop& loop_;
   Counters& counters_;
+  const std::function<bool()> may_reset_;
   std::map<std::string, std::shared_ptr<const Pod>> pods_;
   bool resetting_ = false;
 };

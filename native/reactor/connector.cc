@@ -62,6 +62,7 @@ void Connector::Attempt(Connection* connection) {
 }
 
 int Connector::Configure(Connection* connection, int fd, const ConnectRequest& request) {
+  ResetOnClose(fd);
   if (!IsUnspecified(request.source)) {
     if (const int error = BindSource(fd, request.source)) return error;
   }

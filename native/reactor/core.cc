@@ -83,7 +83,7 @@ void Core::DropPending(Connection* connection, Side from) {
 void Core::CloseEndpoint(Connection* connection, Side side, Ending ending) {
   UniqueFd& fd = connection->end[side].fd;
   if (!fd.valid()) return;
-  if (ending == Ending::kReset) ResetOnClose(fd.get());
+  if (ending == Ending::kFin) EndOnClose(fd.get());
   if (connection->shared) {
     poller.Remove(fd.get());
     if (ending == Ending::kReset) ResetNow(fd.get());

@@ -24,6 +24,11 @@ void ResetOnClose(int fd) {
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
+void EndOnClose(int fd) {
+  const linger in_order{0, 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &in_order, sizeof in_order);
+}
+
 void ResetNow(int fd) {
   sockaddr unspecified{};
   unspecified.sa_family = AF_UNSPEC;
@@ -75,6 +80,7 @@ int PrepareListener(int fd) {
   if (listening == 0) return EINVAL;
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return errno;
+  ResetOnClose(fd);  // accepted sockets inherit it
   return SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 

@@ -8,8 +8,13 @@
 
 namespace sluice {
 
-// Makes close(2) send a reset instead of a FIN, and drop what is still unsent.
+// Makes close(2) send a reset instead of a FIN, and drop what is still unsent. All sockets of
+// connections are so: should this process be killed, a FIN would tell readers that they have
+// everything.
 void ResetOnClose(int fd);
+
+// Takes that back, for an end in order.
+void EndOnClose(int fd);
 
 // Sends the reset now. For sockets of which another process holds a duplicate: there, close(2)
 // sends nothing.

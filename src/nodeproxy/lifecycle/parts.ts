@@ -93,6 +93,8 @@ export async function openParts(
   })
   undo.defer(() => publisher.close())
   publishers.push(publisher)
+  // Before the agent has any pod served.
+  publisher.preload()
   const nodeNetnsCookie = await ownNetnsCookie(base)
   const agent = openAgent(base, { pool, publisher, listeners, nodeNetnsCookie })
   undo.defer(() => agent.close())

@@ -23,6 +23,11 @@ export interface PublisherOptions {
 export interface Publisher {
   /** A worker's connections wait to know who has this address. */
   ask(worker: number, ip: string, requester: string): void
+  /**
+   * Gives all workers what the store knows from disk, so that connections that waited for this
+   * process find it there.
+   */
+  preload(): void
   /** A pod that is served here: its workload and that one's services are named in telemetry. */
   pin(workload: string): void
   unpin(workload: string): void
@@ -55,6 +60,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   const stop = options.store.onChange((change) => applyChange(state, change))
   return {
     ask: (worker, ip, requester) => ask(state, worker, ip, requester),
+    preload: () => preload(state),
     pin(workload) {
       state.pinned.set(workload, (state.pinned.get(workload) ?? 0) + 1)
       for (const worker of state.workers.keys()) sendWorkload(state, worker, workload)
@@ -77,6 +83,22 @@ function ask(state: State, worker: number, ip: string, requester: string): void 
   if (resolution instanceof Promise) {
     void resolution.then((settled) => answer(state, worker, ip, settled))
   } else answer(state, worker, ip, resolution)
+}
+
+/** The rest is asked for when it is used: a start does not take longer the more there is. */
+const mostPreloaded = 4_096
+
+function preload(state: State): void {
+  const { store } = state
+  const ips = new Set<string>()
+  for (const resource of store.tables.resources.values()) {
+    if (ips.size >= mostPreloaded) break
+    for (const ip of addressesOf(resource)) ips.add(ip)
+  }
+  for (const ip of ips) {
+    if (store.tables.at({ network: store.network, ip }) === undefined) continue
+    for (const worker of state.workers.keys()) ask(state, worker, ip, '')
+  }
 }
 
 function answer(state: State, worker: number, ip: string, resolution: Resolution): void {

@@ -33,7 +33,9 @@ export async function enrol(
       // Also what it keeps already: this proxy puts it again should the keeper be replaced.
       listeners === before?.listeners ? undefined : store.keep(netns.cookie, uid, listeners),
     ])
-    if (before === undefined) {
+    // The table of a whole kernel is slow to read, and a pod that an earlier proxy enrolled has its
+    // connections through the mesh: a restart is not to wait for that.
+    if (before === undefined && !kernel.enrolledNetns().includes(netns.cookie)) {
       record.connectionsBefore = openConnections(pid.procDir, pid.pid)
       record.connectionsBeforeOpen = record.connectionsBefore.size
     }

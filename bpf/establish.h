@@ -14,6 +14,10 @@
 #include "publish.h"
 #include "sock.h"
 
+#define SOL_TCP 6
+#define TCP_NOTSENT_LOWAT 25
+#define UNSENT_LIMIT_BYTES (16 << 10)
+
 #define ACCEL_FULL SLUICE_POD_ACCEL_FULL
 #define ACCEL_ANY (SLUICE_POD_ACCEL_AUTO | SLUICE_POD_ACCEL_FULL)
 _Static_assert((int)SLUICE_POD_ACCEL_AUTO == (int)SLUICE_LEG_ACCEL_AUTO,
@@ -93,6 +97,16 @@ static __always_inline __u32 leg_flags(__u32 mode)
 	return mode & ACCEL_FULL ? 0 : SLUICE_SOCK_RECEIVE_ONLY;
 }
 
+/* In mode full the TCP way is the one that makes a sender wait: while the direct one is full. What
+ * it may leave unsent there is what keeps it from going directly again. An app's own setting stays.
+ */
+static __always_inline void limit_unsent(struct bpf_sock_ops *ctx, __u64 tcp)
+{
+	int limit = UNSENT_LIMIT_BYTES;
+	if (sock_unsent_limit(tcp) == 0)
+		bpf_setsockopt(ctx, SOL_TCP, TCP_NOTSENT_LOWAT, &limit, sizeof(limit));
+}
+
 /* A: an app's socket whose connect was intercepted. */
 static __always_inline int client_established(struct bpf_sock_ops *ctx, struct sock_state *state,
 					      __u64 tcp)
@@ -106,7 +120,9 @@ static __always_inline int client_established(struct bpf_sock_ops *ctx, struct s
 		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 1);
 	if (app_unsuited(tcp, mode))
 		return 1;
-	enter(ctx, state, tcp, SLUICE_SOCK_APP | (mode & ACCEL_FULL ? SLUICE_SOCK_PAIRABLE : 0), 0);
+	__u32 pairable = mode & ACCEL_FULL ? SLUICE_SOCK_PAIRABLE : 0;
+	if (enter(ctx, state, tcp, SLUICE_SOCK_APP | pairable, 0) && pairable)
+		limit_unsent(ctx, tcp);
 	return 1;
 }
 
@@ -185,6 +201,8 @@ static __always_inline int server_enters(struct bpf_sock_ops *ctx, struct bpf_so
 	if (!enter(ctx, state, tcp, flags, leg_cookie))
 		return 0;
 	leg->peer_cookie = state->cookie;
+	if (flags & SLUICE_SOCK_PAIRABLE)
+		limit_unsent(ctx, tcp);
 	return 1;
 }
 

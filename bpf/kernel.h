@@ -78,6 +78,7 @@ struct sock {
 struct tcp_sock {
 	__u32 copied_seq;
 	__u32 write_seq;
+	__u32 notsent_lowat;
 };
 
 enum sock_flags {
@@ -100,6 +101,13 @@ static __always_inline __u32 sock_write_seq(__u64 address)
 {
 	struct tcp_sock *tcp = (void *)address;
 	return BPF_CORE_READ(tcp, write_seq);
+}
+
+/* TCP_NOTSENT_LOWAT as the app set it; 0: not set. */
+static __always_inline __u32 sock_unsent_limit(__u64 address)
+{
+	struct tcp_sock *tcp = (void *)address;
+	return BPF_CORE_READ(tcp, notsent_lowat);
 }
 
 static __always_inline __u32 sock_queued_bytes(__u64 address)

@@ -127,31 +127,40 @@ static __always_inline int proxy_is_empty(const struct sluice_sock *me,
 	return __sync_fetch_and_add(&control->busy, 0) == 0;
 }
 
-static __always_inline int send_direct(struct sk_msg_md *msg, struct sluice_sock *me,
-				       struct sluice_sock *leg, __u64 app_cookie, struct slot *slot,
-				       const struct sluice_settings *set)
+enum direct {
+	DIRECT_NEVER, /* the app at the other end takes no part (any more) */
+	DIRECT_LATER, /* bytes are on the way, or no room: TCP, which alone makes the sender wait */
+	DIRECT_SENT,
+};
+
+static __always_inline enum direct send_direct(struct sk_msg_md *msg, struct sluice_sock *me,
+					       struct sluice_sock *leg, __u64 app_cookie,
+					       struct slot *slot, const struct sluice_settings *set,
+					       __u32 *why)
 {
 	__u64 queued = 0;
-	__u32 why = 0, size = msg->size;
-	if (!proxy_is_empty(me, leg, slot->control))
-		return 0;
+	__u32 size = msg->size;
 	struct sluice_sock *app = find_live(app_cookie);
 	if (!app || !(flags_of(app) & SLUICE_SOCK_PAIRABLE) || !app_takes_part(app, app_cookie, 0))
-		return 0;
+		return DIRECT_NEVER;
+	*why = SLUICE_COUNT_VERDICT_ORDER;
+	if (!proxy_is_empty(me, leg, slot->control))
+		return DIRECT_LATER;
 	struct sluice_sock *app_leg = find_live(app->peer_cookie);
 	if (!app_leg || !all_read(app_leg, app))
-		return 0;
-	int room = has_room(app, &queued, size, set->pair_limit_bytes, set->node_limit_bytes, &why);
+		return DIRECT_LATER;
+	int room = has_room(app, &queued, size, set->pair_limit_bytes, set->node_limit_bytes, why);
 	slot->stats->receiver_queued_bytes = queued;
 	if (!room) {
 		slot->stats->over_limit++;
-		return count(why, 0);
+		return DIRECT_LATER;
 	}
+	*why = SLUICE_COUNT_VERDICT_TARGET_GONE;
 	if (!redirect(msg, app, app_cookie))
-		return count(SLUICE_COUNT_VERDICT_TARGET_GONE, 0);
+		return DIRECT_LATER;
 	slot->stats->direct_bytes += size;
 	slot->stats->last_direct_ns = bpf_ktime_get_ns();
-	return 1;
+	return DIRECT_SENT;
 }
 
 static __always_inline int send_to_leg(struct sk_msg_md *msg, struct sluice_sock *me,
@@ -182,9 +191,12 @@ static __always_inline int app_sends(struct sk_msg_md *msg, struct sluice_sock *
 		return by_tcp(SLUICE_COUNT_VERDICT_TARGET_GONE);
 	struct sluice_pair *pair = bpf_map_lookup_elem(&pairs, &cookie);
 	int paired = pair && find_slot(pair, &slot);
-	if (paired && send_direct(msg, me, leg, pair->peer_app_cookie, &slot, set))
+	enum direct direct = DIRECT_NEVER;
+	if (paired)
+		direct = send_direct(msg, me, leg, pair->peer_app_cookie, &slot, set, &why);
+	if (direct == DIRECT_SENT)
 		return count(SLUICE_COUNT_VERDICT_DIRECT, SK_PASS);
-	if (send_to_leg(msg, me, leg, set, &why)) {
+	if (direct == DIRECT_NEVER && send_to_leg(msg, me, leg, set, &why)) {
 		if (paired && slot.stats)
 			slot.stats->leg_redirect_bytes += size;
 		return count(SLUICE_COUNT_VERDICT_TO_LEG, SK_PASS);

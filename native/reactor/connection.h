@@ -31,6 +31,7 @@ struct Endpoint {
   bool writable = false;
   bool hangup = false;  // the peer's FIN is in: read on until 0, a short read does not mean drained
   bool failed = false;
+  int error = 0;             // recv(2) has told it, and bytes before it were still to be passed on
   bool accelerated = false;  // may be in the sockhash: redirected bytes and TCP's are two queues
 };
 
@@ -51,7 +52,11 @@ struct Acceleration {
   bool limited[2] = {false, false};   // what we send to this app may skip TCP's flow control
   uint64_t queued_bytes[2] = {0, 0};  // in the app's receive queue at the last answer
   uint64_t sent_since[2] = {0, 0};
-  bool draining[2] = {false, false};  // it was full, and nothing is sent until half is read
+  // It was full, and nothing is read from the other side until half of it is read.
+  bool draining[2] = {false, false};
+  uint64_t drain_seen_us[2] = {0, 0};  // when queued_bytes was asked for
+  uint32_t drain_wait_us[2] = {0, 0};
+  Timer drain_timer{TimerKind::kDrain};
   int32_t slot[2] = {-1, -1};         // index: the side that sends
   uint64_t direct_base[2] = {0, 0};   // the slot's counter when it was taken over
   uint64_t direct_bytes[2] = {0, 0};

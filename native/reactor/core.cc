@@ -52,13 +52,25 @@ void Core::FireRetries() {
   firing_.clear();
   std::swap(firing_, retries_);
   for (const int32_t id : firing_) {
-    Connection* connection = table.Find(id);
-    if (connection == nullptr || connection->state == ConnectionState::kEnded) continue;
-    connection->retrying = false;
-    connection->flow[kClient].held = false;
-    connection->flow[kServer].held = false;
-    Enqueue(connection);
+    if (Connection* connection = table.Find(id)) connection->retrying = false;
+    Retry(id);
   }
+}
+
+void Core::RetryAfterDrain(Connection* connection, uint32_t wait_us) {
+  Timer* timer = &connection->acceleration->drain_timer;
+  const uint64_t deadline_us = now_us + wait_us;
+  if (timer->armed() && timer->deadline_us <= deadline_us) return;
+  timer->owner = connection->id;
+  timers.Arm(timer, deadline_us);
+}
+
+void Core::Retry(int32_t id) {
+  Connection* connection = table.Find(id);
+  if (connection == nullptr || connection->state == ConnectionState::kEnded) return;
+  connection->flow[kClient].held = false;
+  connection->flow[kServer].held = false;
+  Enqueue(connection);
 }
 
 void Core::Keep(Connection* connection, Side from, const uint8_t* data, uint32_t size) {
@@ -112,6 +124,7 @@ void Core::StopPairing(Connection* connection, Ending ending) {
 void Core::End(Connection* connection, DoneReason reason, int error, Ending ending) {
   Pod* pod = connection->pod;
   timers.Cancel(&connection->timer);
+  if (connection->acceleration != nullptr) timers.Cancel(&connection->acceleration->drain_timer);
   scheduler.Remove(pod, connection);
   StopPairing(connection, ending);
   for (const Side side : {kClient, kServer}) {

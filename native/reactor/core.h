@@ -48,6 +48,9 @@ class Core {
   // Serves the connection again in a millisecond.
   void RetrySoon(Connection* connection);
   void FireRetries();
+  // Serves it again when its full queue should have drained.
+  void RetryAfterDrain(Connection* connection, uint32_t wait_us);
+  void Retry(int32_t id);
 
   // Closes everything and tells TypeScript, now or when the ring has room. The connection is gone
   // after it.

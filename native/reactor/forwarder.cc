@@ -98,25 +98,52 @@ Forwarder::Outcome Forwarder::Move(Connection* connection, Side from, int64_t al
       flow.shut = true;
       return Outcome::kWaits;
     }
-    if (!source.readable) return Outcome::kWaits;
+    if (!source.readable || flow.held) return Outcome::kWaits;
     if (*moved >= allowance) return Outcome::kMore;
-    const uint32_t size = connection->pod->over_buffer_limit() ? kOverLimitBytes : kBufferBytes;
-    const ssize_t received = recv(source.fd.get(), buffer_.get(), size, 0);
-    if (received < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN) {
-        EndByReset(connection, from, errno);
-        return Outcome::kGone;
-      }
-      source.readable = false;
+    if (pairing_->StillFull(connection, Other(from))) {
+      WaitForDrain(connection, from);
       return Outcome::kWaits;
     }
-    // A short read means drained: whatever comes later is a new edge. Not so after a FIN, whose
-    // edge was seen before, nor with two queues (the redirected bytes end where TCP's begin).
-    if (received < size && !source.hangup && !source.accelerated) source.readable = false;
+    const ssize_t size = connection->pod->over_buffer_limit() ? kOverLimitBytes : kBufferBytes;
+    const ssize_t received = Receive(connection, from, size);
+    if (received == -EAGAIN) return Outcome::kWaits;
+    if (received < 0) {
+      EndByReset(connection, from, static_cast<int>(-received));
+      return Outcome::kGone;
+    }
     const Outcome outcome = Received(connection, from, received, moved);
     if (outcome != Outcome::kMore) return outcome;
   }
+}
+
+// Bytes read into the buffer, 0 at the FIN, or a negative errno.
+ssize_t Forwarder::Receive(Connection* connection, Side from, ssize_t size) {
+  Endpoint& source = connection->end[from];
+  // The sooner a pair's sender has nothing left on the way to us, the sooner it goes past us again:
+  // all there is, in one go.
+  const bool gather = connection->acceleration != nullptr && connection->acceleration->paired;
+  ssize_t total = 0;
+  while (total < size && source.error == 0) {
+    const auto room = static_cast<size_t>(size - total);
+    const ssize_t received = recv(source.fd.get(), buffer_.get() + total, room, 0);
+    if (received == 0) return total;
+    if (received < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) {
+        source.readable = false;
+        return total != 0 ? total : -EAGAIN;
+      }
+      source.error = errno;  // told once; what came before it goes first
+      break;
+    }
+    total += received;
+    if (!gather) break;
+  }
+  if (total == 0) return -source.error;
+  // A short read means drained: whatever comes later is a new edge. Not so after a FIN, whose
+  // edge was seen before, nor with two queues (the redirected bytes end where TCP's begin).
+  if (total < size && !source.hangup && !source.accelerated) source.readable = false;
+  return total;
 }
 
 Forwarder::Outcome Forwarder::Received(Connection* connection, Side from, int64_t size,
@@ -160,9 +187,7 @@ int64_t Forwarder::Send(Connection* connection, Side from, const uint8_t* data, 
   if (connection->acceleration != nullptr) {
     allowed = pairing_->Allowance(connection, to, size);
     if (allowed < size) {
-      core_->stats.holds++;
-      flow.held = true;
-      core_->RetrySoon(connection);
+      WaitForDrain(connection, from);
       if (allowed == 0) return 0;
     }
   }
@@ -201,6 +226,12 @@ bool Forwarder::Blocked(Connection* connection, Side from, int error) {
   if (error == ENOMEM || error == ENOBUFS) return RetryLater(connection, from);
   EndByReset(connection, Other(from), error);
   return false;
+}
+
+void Forwarder::WaitForDrain(Connection* connection, Side from) {
+  core_->stats.holds++;
+  connection->flow[from].held = true;
+  core_->RetryAfterDrain(connection, connection->acceleration->drain_wait_us[Other(from)]);
 }
 
 bool Forwarder::RetryLater(Connection* connection, Side from) {

@@ -1,6 +1,8 @@
 // Moves bytes between the two sockets of a connection.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 
@@ -26,8 +28,10 @@ class Forwarder {
   // Bytes taken by the socket (0: it is full, or held), or -1: the connection was ended.
   int64_t Send(Connection* connection, Side from, const uint8_t* data, uint32_t size);
   bool Blocked(Connection* connection, Side from, int error);
+  void WaitForDrain(Connection* connection, Side from);
   bool RetryLater(Connection* connection, Side from);
   Outcome FlushPending(Connection* connection, Side from, int64_t* moved);
+  ssize_t Receive(Connection* connection, Side from, ssize_t size);
   Outcome Received(Connection* connection, Side from, int64_t size, int64_t* moved);
   bool EndIfFailed(Connection* connection, const Outcome outcomes[2]);
   void EndByReset(Connection* connection, Side side, int error);

@@ -3,20 +3,20 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "reactor/socket_ops.h"
+
 namespace sluice {
 
 namespace {
 
-// A queue that was full is left alone until half of it is read. Topped up bit by bit it would stay
-// full, and the sender's bytes would take the long way for as long as the reader is the slower one.
-uint32_t Admit(bool* draining, uint64_t queued, uint32_t size, uint64_t limit) {
-  if (*draining && queued > limit / 2) return 0;
-  *draining = false;
-  if (queued + size <= limit) return size;
-  if (queued <= limit / 2) return static_cast<uint32_t>(limit - queued);
-  *draining = true;
-  return 0;
-}
+// Between two looks at a queue that is being read.
+constexpr uint32_t kFirstLookUs = 100;
+constexpr uint32_t kLastLookUs = 20'000;
+
+// What a sender of a pair may have on the way to us by TCP. It is on that way only while the
+// direct one is full: then it has to block soon, or the direct way would never be empty in front
+// of it. More would gain nothing on a hop that stays inside the node.
+constexpr int kPairedWindowBytes = 64 * 1024;
 
 // The server app's socket is linked when the last ACK of the handshake has reached it, and that is
 // after our connect(2) is done: one try a millisecond.
@@ -87,7 +87,10 @@ int Pairing::Link(Connection* connection) {
       return error;
     }
   }
-  for (const Side from : {kClient, kServer}) maps.SetWant(acceleration->slot[from], true);
+  for (const Side from : {kClient, kServer}) {
+    LimitReceiveWindow(connection->end[from].fd.get(), kPairedWindowBytes);
+    maps.SetWant(acceleration->slot[from], true);
+  }
   return 0;
 }
 
@@ -97,6 +100,12 @@ void Pairing::Finish(Connection* connection, int error) {
   acceleration->pair_error = error;
   (error == 0 ? core_->stats.paired : core_->stats.pairFailed)++;
   core_->events.Tell(connection, kPendingPaired);
+}
+
+bool Pairing::StillFull(Connection* connection, Side to) {
+  const Acceleration* acceleration = connection->acceleration.get();
+  if (acceleration == nullptr || !acceleration->draining[to]) return false;
+  return Allowance(connection, to, 1) == 0;
 }
 
 uint32_t Pairing::Allowance(Connection* connection, Side to, uint32_t size) {
@@ -109,15 +118,40 @@ uint32_t Pairing::Allowance(Connection* connection, Side to, uint32_t size) {
     const int32_t slot = acceleration->slot[Other(to)];
     queued = std::max<uint64_t>(queued, core_->maps.ReadStats(slot).receiver_queued_bytes);
   }
-  if (queued + size <= limit) return size;
+  if (!acceleration->draining[to] && queued + size <= limit) return size;
   if (to == kServer && FindServerApp(connection) != 0) return size;
   uint64_t answer = 0;
   core_->stats.queueQueries++;
   // A socket that is gone cannot fill up; TCP will say the rest.
   if (core_->maps.QueuedBytes(acceleration->app_cookie[to], &answer) != 0) return size;
-  acceleration->queued_bytes[to] = answer;
   acceleration->sent_since[to] = 0;
-  return Admit(&acceleration->draining[to], answer, size, limit);
+  return Admit(acceleration, to, answer, size);
+}
+
+// A queue that was full is left alone until half of it is read. Topped up bit by bit it would stay
+// full, and the sender's bytes would take the long way for as long as the reader is the slower one.
+uint32_t Pairing::Admit(Acceleration* acceleration, Side to, uint64_t queued, uint32_t size) {
+  const uint64_t limit = core_->pair_limit_bytes;
+  const uint64_t before = acceleration->queued_bytes[to];
+  acceleration->queued_bytes[to] = queued;
+  const bool full = queued > limit / 2 && (acceleration->draining[to] || queued + size > limit);
+  if (full) {
+    uint32_t& wait_us = acceleration->drain_wait_us[to];
+    wait_us = acceleration->draining[to] ? NextLookUs(*acceleration, to, before) : kFirstLookUs;
+    acceleration->drain_seen_us[to] = core_->now_us;
+  }
+  acceleration->draining[to] = full;
+  return full ? 0 : static_cast<uint32_t>(std::min<uint64_t>(size, limit - queued));
+}
+
+// When the queue will be half empty, if the app goes on as it read since the last look.
+uint32_t Pairing::NextLookUs(const Acceleration& acceleration, Side to, uint64_t before) const {
+  const uint64_t queued = acceleration.queued_bytes[to];
+  if (queued >= before) return std::min(acceleration.drain_wait_us[to] * 2, kLastLookUs);
+  const uint64_t passed_us = core_->now_us - acceleration.drain_seen_us[to];
+  const uint64_t left = queued - core_->pair_limit_bytes / 2;
+  const uint64_t wait_us = passed_us * left / (before - queued);
+  return static_cast<uint32_t>(std::clamp<uint64_t>(wait_us, kFirstLookUs, kLastLookUs));
 }
 
 void Pairing::Sent(Connection* connection, Side to, uint64_t bytes) {

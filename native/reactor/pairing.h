@@ -25,8 +25,10 @@ class Pairing {
   // Goes on with what Request() could not finish; part of every turn of the connection.
   void Advance(Connection* connection);
 
-  // How much may be sent to that side's app now; less than `size`: ask again later.
+  // How much may be sent to that side's app now; less than `size`: ask again after drain_wait_us.
   uint32_t Allowance(Connection* connection, Side to, uint32_t size);
+  // True: that side's app has still too much to read. What its peer sends is best left where it is.
+  bool StillFull(Connection* connection, Side to);
   void Sent(Connection* connection, Side to, uint64_t bytes);
 
   // Whether bytes went past us since then, for the idle timeout.
@@ -35,6 +37,8 @@ class Pairing {
  private:
   int FindServerApp(Connection* connection);
   int Link(Connection* connection);
+  uint32_t Admit(Acceleration* acceleration, Side to, uint64_t queued, uint32_t size);
+  uint32_t NextLookUs(const Acceleration& acceleration, Side to, uint64_t before) const;
   void Finish(Connection* connection, int error);
 
   Core* core_;

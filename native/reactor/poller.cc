@@ -21,9 +21,10 @@ void Poller::Remove(int fd) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, &unused);
 }
 
-int Poller::Wait(std::span<epoll_event> events, int timeout_ms) {
-  const int count =
-      epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+int Poller::Wait(std::span<epoll_event> events, int64_t timeout_us) {
+  const timespec timeout{timeout_us / 1'000'000, timeout_us % 1'000'000 * 1'000};
+  const int count = epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                 timeout_us < 0 ? nullptr : &timeout, nullptr);
   return count < 0 ? 0 : count;  // only EINTR can happen here: the caller's next turn waits again
 }
 

@@ -36,8 +36,8 @@ class Poller {
   // Also before close(2) when somebody else holds a duplicate: the registration belongs to the open
   // file.
   void Remove(int fd);
-  // Ready events, at most events.size(); waits up to timeout_ms (-1: for ever).
-  int Wait(std::span<epoll_event> events, int timeout_ms);
+  // Ready events, at most events.size(); waits up to timeout_us (-1: for ever).
+  int Wait(std::span<epoll_event> events, int64_t timeout_us);
 
  private:
   UniqueFd epoll_;

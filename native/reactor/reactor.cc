@@ -72,12 +72,13 @@ bool Reactor::Turn(int timeout_ms) {
 
 void Reactor::Wait(int timeout_ms) {
   std::array<epoll_event, kEventsAtOnce> events;
-  const int own_ms = core_.timers.TimeoutMs(core_.now_us);
-  if (own_ms >= 0 && (timeout_ms < 0 || own_ms < timeout_ms)) timeout_ms = own_ms;
+  int64_t timeout_us = timeout_ms < 0 ? -1 : int64_t{timeout_ms} * 1'000;
+  const int64_t own_us = core_.timers.TimeoutUs(core_.now_us);
+  if (own_us >= 0 && (timeout_us < 0 || own_us < timeout_us)) timeout_us = own_us;
   const uint64_t before_us = core_.now_us;
-  int count = core_.poller.Wait(events, timeout_ms);
+  int count = core_.poller.Wait(events, timeout_us);
   core_.now_us = MonotonicUs();
-  if (timeout_ms != 0) core_.stats.waitedMicroseconds += core_.now_us - before_us;
+  if (timeout_us != 0) core_.stats.waitedMicroseconds += core_.now_us - before_us;
   for (int round = 1;; round++) {
     for (int i = 0; i < count; i++) Handle(events[static_cast<size_t>(i)]);
     if (count < static_cast<int>(events.size()) || round == kWaitRounds) break;
@@ -120,6 +121,7 @@ void Reactor::FireTimers() {
         core_.events.TimerFired(owner);
         break;
       case TimerKind::kRetry: core_.FireRetries(); break;
+      case TimerKind::kDrain: core_.Retry(owner); break;
     }
   }
 }

@@ -28,6 +28,10 @@ uint64_t SocketCookie(int fd);
 // Sent or waiting to be sent, and not acknowledged by the other side.
 int UnacknowledgedBytes(int fd);
 
+// No more than that many bytes are let in from now on before they are read. What the peer was
+// promised before stays promised.
+void LimitReceiveWindow(int fd, int bytes);
+
 // False when the socket has no such address any more.
 bool LocalAddress(int fd, SocketAddress* address);
 

@@ -1,7 +1,5 @@
 #include "reactor/timer_heap.h"
 
-#include <climits>
-
 namespace sluice {
 
 void TimerHeap::Place(Timer* timer, uint32_t position) {
@@ -64,12 +62,10 @@ Timer* TimerHeap::TakeDue(uint64_t now_us) {
   return timer;
 }
 
-int TimerHeap::TimeoutMs(uint64_t now_us) const {
+int64_t TimerHeap::TimeoutUs(uint64_t now_us) const {
   if (heap_.empty()) return -1;
   const uint64_t deadline_us = heap_.front()->deadline_us;
-  if (deadline_us <= now_us) return 0;
-  const uint64_t wait_ms = (deadline_us - now_us + 999) / 1'000;
-  return wait_ms > INT_MAX ? INT_MAX : static_cast<int>(wait_ms);
+  return deadline_us <= now_us ? 0 : static_cast<int64_t>(deadline_us - now_us);
 }
 
 }  // namespace sluice

@@ -8,7 +8,7 @@
 
 namespace sluice {
 
-enum class TimerKind : uint8_t { kConnection, kListener, kCommand, kRetry };
+enum class TimerKind : uint8_t { kConnection, kListener, kCommand, kRetry, kDrain };
 
 struct Timer {
   uint64_t deadline_us = 0;
@@ -30,8 +30,8 @@ class TimerHeap {
   // The timer whose deadline has passed longest ago, now disarmed, or nullptr.
   Timer* TakeDue(uint64_t now_us);
 
-  // Milliseconds from now to the next deadline, rounded up; -1 without timers.
-  int TimeoutMs(uint64_t now_us) const;
+  // Microseconds from now to the next deadline; -1 without timers.
+  int64_t TimeoutUs(uint64_t now_us) const;
   size_t size() const { return heap_.size(); }
 
  private:

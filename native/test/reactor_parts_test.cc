@@ -111,19 +111,20 @@ TEST(TimersFireInOrder) {
       expected.erase(expected.begin());
     }
     CHECK(expected.empty() || *expected.begin() > now);
-    CHECK_EQ(heap.TimeoutMs(now), expected.empty() ? -1 : 1);
+    const int64_t left = expected.empty() ? -1 : static_cast<int64_t>(*expected.begin() - now);
+    CHECK_EQ(heap.TimeoutUs(now), left);
   }
 }
 
-TEST(TimeoutsRoundUp) {
+TEST(TimeoutsAreExact) {
   TimerHeap heap;
   Timer timer(TimerKind::kCommand);
   heap.Arm(&timer, 10'500);
-  CHECK_EQ(heap.TimeoutMs(0), 11);
-  CHECK_EQ(heap.TimeoutMs(10'499), 1);
-  CHECK_EQ(heap.TimeoutMs(10'500), 0);
+  CHECK_EQ(heap.TimeoutUs(0), 10'500);
+  CHECK_EQ(heap.TimeoutUs(10'499), 1);
+  CHECK_EQ(heap.TimeoutUs(10'500), 0);
   heap.Cancel(&timer);
-  CHECK_EQ(heap.TimeoutMs(0), -1);
+  CHECK_EQ(heap.TimeoutUs(0), -1);
 }
 
 TEST(StaleIdsFindNothing) {

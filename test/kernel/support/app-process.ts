@@ -17,6 +17,8 @@ export interface AppOrders {
   readonly atOnce: number
   readonly bytesUp: number
   readonly bytesDown: number
+  /** Both sides take turns of so many bytes: whoever writes has a reader that keeps up. 0: at once. */
+  readonly turnBytes: number
   /** Bytes of one write. */
   readonly writeBytes: number
   /** The server reads nothing for so long. */
@@ -37,11 +39,27 @@ const wrong: string[] = []
 const block = Buffer.alloc((1 << 20) + 7)
 for (let index = 0; index < block.length; index += 1) block[index] = (index * 2_654_435_761) >>> 24
 
+/** How far a conversation is, for sides that take turns. */
+interface Talk {
+  received: number
+  more?: () => void
+}
+
+async function waitForTurn(talk: Talk, isServer: boolean, sent: number): Promise<void> {
+  const { turnBytes } = orders
+  if (turnBytes === 0 || sent % turnBytes !== 0) return
+  const owed = isServer ? sent + turnBytes : sent
+  while (talk.received < owed) await new Promise<void>((resolve) => void (talk.more = resolve))
+}
+
 /** Sends `bytes` of the pattern from `start` on, then FIN. */
-async function send(socket: Socket, start: number, bytes: number): Promise<void> {
+async function send(socket: Socket, start: number, bytes: number, talk: Talk): Promise<void> {
+  const { turnBytes, writeBytes } = orders
   for (let sent = 0; sent < bytes; ) {
+    await waitForTurn(talk, orders.role === 'server', sent)
     const from = (start + sent) % block.length
-    const chunk = block.subarray(from, Math.min(from + orders.writeBytes, from + bytes - sent))
+    const left = turnBytes === 0 ? bytes - sent : turnBytes - (sent % turnBytes)
+    const chunk = block.subarray(from, from + Math.min(writeBytes, left))
     sent += chunk.length
     if (!socket.write(chunk)) await once(socket, 'drain')
   }
@@ -49,7 +67,13 @@ async function send(socket: Socket, start: number, bytes: number): Promise<void>
 }
 
 /** Checks what comes, until FIN. */
-async function receive(socket: Socket, start: number, bytes: number, who: string): Promise<void> {
+async function receive(
+  socket: Socket,
+  start: number,
+  bytes: number,
+  who: string,
+  talk: Talk,
+): Promise<void> {
   let received = 0
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     for (let at = 0; at < chunk.length; ) {
@@ -62,6 +86,8 @@ async function receive(socket: Socket, start: number, bytes: number, who: string
       at += size
       received += size
     }
+    talk.received = received
+    talk.more?.()
   }
   if (received !== bytes) wrong.push(`${who}: ${received} of ${bytes} bytes`)
 }
@@ -71,9 +97,10 @@ async function talkAsServer(socket: Socket, id: number): Promise<void> {
     socket.pause()
     await setTimeout(orders.sleepyReaderMs)
   }
+  const talk = { received: 0 }
   await Promise.all([
-    receive(socket, 0, orders.bytesUp, `server ${id}`),
-    send(socket, 99, orders.bytesDown),
+    receive(socket, 0, orders.bytesUp, `server ${id}`, talk),
+    send(socket, 99, orders.bytesDown, talk),
   ])
 }
 
@@ -102,9 +129,10 @@ async function client(id: number): Promise<void> {
   socket.setNoDelay(true)
   socket.on('error', (error) => void wrong.push(`client ${id}: ${error.message}`))
   const closed = once(socket, 'close')
+  const talk = { received: 0 }
   await Promise.all([
-    send(socket, 0, orders.bytesUp),
-    receive(socket, 99, orders.bytesDown, `client ${id}`),
+    send(socket, 0, orders.bytesUp, talk),
+    receive(socket, 99, orders.bytesDown, `client ${id}`, talk),
   ])
   await closed
 }

@@ -47,16 +47,6 @@ int ReadAddresses(std::vector<std::string>* addresses) {
   return 0;
 }
 
-// /proc/sys/net shows the namespace of the thread that opens it.
-int ReadLocalPortRange(NetnsFacts* facts) {
-  const UniqueFd file(open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return -errno;
-  char text[64] = {};
-  if (read(file.get(), text, sizeof(text) - 1) <= 0) return -EIO;
-  return sscanf(text, "%d %d", &facts->local_port_first, &facts->local_port_last) == 2 ? 0
-                                                                                       : -EINVAL;
-}
-
 int BindLoopback(int fd, int family) {
   sockaddr_storage address = {};
   socklen_t size = sizeof(sockaddr_in);
@@ -74,6 +64,15 @@ int BindLoopback(int fd, int family) {
 
 }  // namespace
 
+// /proc/sys/net shows the namespace of the thread that opens it.
+int LocalPortsHere(int* first, int* last) {
+  const UniqueFd file(open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return -errno;
+  char text[64] = {};
+  if (read(file.get(), text, sizeof(text) - 1) <= 0) return -EIO;
+  return sscanf(text, "%d %d", first, last) == 2 ? 0 : -EINVAL;
+}
+
 int InspectHere(NetnsFacts* facts, std::string* step) {
   *step = "read its cookie";
   const UniqueFd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -85,7 +84,7 @@ int InspectHere(NetnsFacts* facts, std::string* step) {
   const int addresses = ReadAddresses(&facts->addresses);
   if (addresses != 0) return addresses;
   *step = "read its net.ipv4.ip_local_port_range";
-  return ReadLocalPortRange(facts);
+  return LocalPortsHere(&facts->local_port_first, &facts->local_port_last);
 }
 
 int ListenHere(int family, int backlog, std::string* step) {

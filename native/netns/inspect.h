@@ -18,6 +18,9 @@ struct NetnsFacts {
 // 0 or -errno, with *step naming the call that failed.
 int InspectHere(NetnsFacts* facts, std::string* step);
 
+// net.ipv4.ip_local_port_range, which is for IPv6, too. 0 or -errno.
+int LocalPortsHere(int* first, int* last);
+
 // A plain TCP listener on the loopback address and a port of the kernel's choice: its descriptor,
 // or -errno.
 int ListenHere(int family, int backlog, std::string* step);

@@ -12,7 +12,9 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "base/socket_buffers.h"
 #include "base/unique_fd.h"
+#include "netns/inspect.h"
 #include "netns/netns_thread.h"
 
 namespace sluice {
@@ -42,8 +44,22 @@ struct Namespace {
   Shelf shelves[kSocketFamilies];
 };
 
+#ifndef IP_LOCAL_PORT_RANGE  // Linux 6.3; absent from older C library headers
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+
+// The value of IP_LOCAL_PORT_RANGE for all of the namespace's ports, or 0. Without it connect(2)
+// (from 6.8 on) walks through every second port first: with 14,000 connections of one pod to one
+// port of another, those in TIME_WAIT included, each new one would take milliseconds, on the
+// reactor's thread. With it, it goes on from where the last one was found.
+uint32_t AllPortsHere() {
+  int first = 0, last = 0;
+  if (LocalPortsHere(&first, &last) != 0) return 0;
+  return static_cast<uint32_t>(first) | static_cast<uint32_t>(last) << 16;
+}
+
 // An invalid descriptor leaves the reason in errno.
-UniqueFd MakeSocket(SocketFamily family) {
+UniqueFd MakeSocket(SocketFamily family, uint32_t ports) {
   const int domain = family == SocketFamily::kIpv6 ? AF_INET6 : AF_INET;
   UniqueFd fd(socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!fd.valid()) return fd;
@@ -55,8 +71,10 @@ UniqueFd MakeSocket(SocketFamily family) {
   if (domain == AF_INET6) {
     set = set && setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0;
   }
-  if (set) return fd;
-  const int error = errno;
+  // Only to be quicker; older kernels do not know it.
+  if (ports != 0) setsockopt(fd.get(), IPPROTO_IP, IP_LOCAL_PORT_RANGE, &ports, sizeof(ports));
+  const int error = set ? BoundBuffers(fd.get()) : errno;
+  if (error == 0) return fd;
   fd.reset();
   errno = error;
   return fd;
@@ -184,8 +202,9 @@ void SocketPool::Impl::Refill(Namespace& ns, SocketFamily family) {
     std::vector<UniqueFd> made;
     int error = 0;
     const int moved = thread_->Inside(ns.fd.get(), [&] {
+      const uint32_t ports = AllPortsHere();
       while (made.size() < missing) {
-        UniqueFd fd = MakeSocket(family);
+        UniqueFd fd = MakeSocket(family, ports);
         if (!fd.valid()) {
           error = errno;
           return;

@@ -21,8 +21,8 @@ struct SocketPoolNotice {
 };
 
 // Owned and called by one thread (the reactor's); the filling thread is inside. Every socket handed
-// out is a plain TCP socket (never MPTCP), non-blocking, close-on-exec, with TCP_NODELAY and
-// IP_BIND_ADDRESS_NO_PORT set; an IPv6 one is V6ONLY.
+// out is a plain TCP socket (never MPTCP), non-blocking, close-on-exec, with TCP_NODELAY,
+// IP_BIND_ADDRESS_NO_PORT and bounded buffers; an IPv6 one is V6ONLY.
 class SocketPool {
  public:
   // Nullptr, and errno in *error, when the thread or its descriptors could not be had.

@@ -1,9 +1,12 @@
 #include "reactor/acceptor.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "reactor/socket_ops.h"
@@ -15,12 +18,24 @@ namespace {
 // A connection costs some ten system calls until it forwards.
 constexpr int64_t kAcceptCost = 8 * 1024;
 constexpr uint64_t kStarvedRetryUs = 50'000;
+// A moment without descriptors, as when thousands of connections are replaced at once, passes
+// unseen: clients wait in the backlog. Longer than this they are better told.
+constexpr uint64_t kStarvedPatienceUs = 1'000'000;
 constexpr uint64_t kFailedRetryUs = 1'000'000;
 constexpr uint64_t kReportEveryUs = 100'000;
 // The kernel wakes the first of the idle workers that wait for a listener. Whoever goes to the end
 // of that list now and then leaves connections to the others (nginx does the same, at the same
 // pace).
 constexpr uint32_t kRequeueAfter = 16;
+
+// The rest is for all that is no connection: sockets made ahead, metrics, configuration, listeners
+// of new pods.
+int MostDescriptors() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return INT_MAX;
+  const rlim_t rest = std::min<rlim_t>(limit.rlim_cur / 16, 512);
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur - rest, INT_MAX));
+}
 
 bool OutOfResources(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -48,7 +63,7 @@ bool OnlyThisOne(int error) {
 
 }  // namespace
 
-Acceptor::Acceptor(Core* core) : core_(core) {}
+Acceptor::Acceptor(Core* core) : core_(core), most_descriptors_(MostDescriptors()) {}
 
 int Acceptor::Watch(Listener* listener) {
   const int error = core_->poller.Add(listener->fd.get(), EPOLLIN | EPOLLEXCLUSIVE,
@@ -122,7 +137,30 @@ int64_t Acceptor::Serve(Listener* listener, int64_t allowance) {
   return cost;
 }
 
+// A connection is two descriptors, and an accepted one without its leg is of no use. The kernel
+// gives out the lowest free number, so a number says how many are in use at least.
+bool Acceptor::KeepPlaceForLeg() {
+  if (!place_.valid()) place_ = core_->poller.KeepPlace();
+  if (place_.valid() && place_.get() < most_descriptors_) return true;
+  place_.reset();
+  return false;
+}
+
+Acceptor::Taken Acceptor::OutOfDescriptors(Listener* listener) {
+  if (core_->now_us > short_until_us_ + kStarvedPatienceUs) short_since_us_ = core_->now_us;
+  short_until_us_ = core_->now_us;
+  if (core_->now_us < short_since_us_ + kStarvedPatienceUs) {
+    Pause(listener, kListenerNoDescriptors, EMFILE, kStarvedRetryUs);
+    return Taken::kStop;
+  }
+  UniqueFd fd(accept4(listener->fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (!fd.valid()) return TakeFailed(listener, errno);
+  Refuse(listener, std::move(fd), kListenerNoDescriptors);
+  return Taken::kOne;
+}
+
 Acceptor::Taken Acceptor::TakeOne(Listener* listener) {
+  if (!KeepPlaceForLeg()) return OutOfDescriptors(listener);
   sockaddr_storage peer;
   socklen_t length = sizeof peer;
   UniqueFd fd(accept4(listener->fd.get(), reinterpret_cast<sockaddr*>(&peer), &length,
@@ -169,7 +207,8 @@ void Acceptor::Pause(Listener* listener, ListenerReason reason, int error, uint6
 
 void Acceptor::Refuse(Listener* listener, UniqueFd fd, ListenerReason reason) {
   ResetOnClose(fd.get());
-  core_->stats.refusedOverLimit++;
+  (reason == kListenerNoDescriptors ? core_->stats.refusedNoDescriptors
+                                    : core_->stats.refusedOverLimit)++;
   listener->refused++;
   listener->refused_for = reason;
   // One event for a storm of refusals: the first at once, the rest when the interval is over.
@@ -224,6 +263,7 @@ void Acceptor::Admit(Listener* listener, UniqueFd fd, const sockaddr_storage& pe
   }
   connection->state = ConnectionState::kUndecided;
   connection->end[kClient].fd = std::move(fd);
+  connection->leg_place = std::move(place_);
   connection->pod = listener->pod;
   connection->listener = listener->number;
   connection->accepted_us = core_->now_us;

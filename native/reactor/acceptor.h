@@ -54,6 +54,8 @@ class Acceptor {
   enum class Taken { kOne, kNone, kStop };
 
   Taken TakeOne(Listener* listener);
+  bool KeepPlaceForLeg();
+  Taken OutOfDescriptors(Listener* listener);
   Taken TakeFailed(Listener* listener, int error);
   void Admit(Listener* listener, UniqueFd fd, const sockaddr_storage& peer);
   bool Identify(const Listener& listener, int fd, const sockaddr_storage& peer,
@@ -65,6 +67,10 @@ class Acceptor {
   void Close(Listener* listener);
 
   Core* core_;
+  const int most_descriptors_;
+  UniqueFd place_;  // for the next connection's leg
+  uint64_t short_since_us_ = 0;  // of descriptors
+  uint64_t short_until_us_ = 0;  // seen last
   std::unordered_map<int32_t, std::unique_ptr<Listener>> listeners_;
 };
 

@@ -92,6 +92,7 @@ struct Connection : ReadyItem {
   bool shared = false;  // another process holds duplicates of the descriptors
   bool retrying = false;
   Endpoint end[2];
+  UniqueFd leg_place;  // a descriptor kept free for the leg until there is one
   Flow flow[2];  // index: the side that sends
   Timer timer{TimerKind::kConnection};
   Pod* pod = nullptr;

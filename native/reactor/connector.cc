@@ -38,22 +38,31 @@ bool Connector::Start(Connection* connection, const ConnectRequest& request) {
   connection->request = std::make_unique<ConnectRequest>(request);
   const uint64_t deadline_us = core_->now_us + uint64_t{request.timeout_ms} * 1'000;
   if (request.timeout_ms != 0) core_->timers.Arm(&connection->timer, deadline_us);
-  Attempt(connection);
+  const uint64_t key = WaitKey(request.netns, !IsIpv4(request.destination.addr));
+  // Those that wait come first, or a stream of new ones would take all that is made for them.
+  if (waiting_.contains(key)) {
+    WaitForSocket(connection, key);
+  } else {
+    Attempt(connection);
+  }
   return true;
+}
+
+// A notice follows: somebody has met an empty pool.
+void Connector::WaitForSocket(Connection* connection, uint64_t key) {
+  connection->state = ConnectionState::kNoSocket;
+  core_->stats.socketWaits++;
+  waiting_[key].push_back(connection->id);
 }
 
 void Connector::Attempt(Connection* connection) {
   const ConnectRequest& request = *connection->request;
   const bool ipv6 = !IsIpv4(request.destination.addr);
   const int taken = sockets_->Take(request.netns, ipv6);
-  if (taken == -EAGAIN) {
-    connection->state = ConnectionState::kNoSocket;
-    core_->stats.socketWaits++;
-    waiting_[WaitKey(request.netns, ipv6)].push_back(connection->id);
-    return;
-  }
+  if (taken == -EAGAIN) return WaitForSocket(connection, WaitKey(request.netns, ipv6));
   if (taken < 0) return Fail(connection, -taken);
   UniqueFd fd(taken);
+  connection->leg_place.reset();
   connection->state = ConnectionState::kConnecting;
   const int error = Configure(connection, fd.get(), request);
   if (error != 0) return Fail(connection, error);
@@ -145,14 +154,19 @@ void Connector::FailWaiting(uint64_t key, int error) {
 void Connector::ServeWaiting(uint64_t key) {
   const auto found = waiting_.find(key);
   if (found == waiting_.end()) return;
-  const std::deque<int32_t> ids = std::move(found->second);
+  std::deque<int32_t> ids = std::move(found->second);
   waiting_.erase(found);
-  for (const int32_t id : ids) {
-    Connection* connection = core_->table.Find(id);
-    // Those for which nothing is left go back to the end of a new queue, in their order.
-    if (connection != nullptr && connection->state == ConnectionState::kNoSocket)
+  while (!ids.empty()) {
+    Connection* connection = core_->table.Find(ids.front());
+    if (connection != nullptr && connection->state == ConnectionState::kNoSocket) {
       Attempt(connection);
+      // Nothing is left, and a notice follows. The others keep their order behind this one,
+      // unasked: thousands may wait.
+      if (connection->state == ConnectionState::kNoSocket) break;
+    }
+    ids.pop_front();
   }
+  if (!ids.empty()) waiting_[key] = std::move(ids);
 }
 
 void Connector::SocketsReady() {

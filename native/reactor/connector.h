@@ -35,6 +35,7 @@ class Connector {
   }
 
   void Attempt(Connection* connection);
+  void WaitForSocket(Connection* connection, uint64_t key);
   int Configure(Connection* connection, int fd, const ConnectRequest& request);
   void Fail(Connection* connection, int error);
   void FailWaiting(uint64_t key, int error);

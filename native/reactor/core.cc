@@ -131,6 +131,7 @@ void Core::End(Connection* connection, DoneReason reason, int error, Ending endi
     DropPending(connection, side);
     CloseEndpoint(connection, side, ending);
   }
+  connection->leg_place.reset();
   connection->request.reset();
   connection->pod = nullptr;
   pod->connections--;

@@ -1,5 +1,7 @@
 #include "reactor/poller.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 
 namespace sluice {
@@ -15,6 +17,8 @@ int Poller::Add(int fd, uint32_t events, PollTag tag) {
   event.data.u64 = tag.Pack();
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
 }
+
+UniqueFd Poller::KeepPlace() const { return UniqueFd(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
 
 void Poller::Remove(int fd) {
   epoll_event unused{};

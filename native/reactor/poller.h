@@ -36,6 +36,9 @@ class Poller {
   // Also before close(2) when somebody else holds a duplicate: the registration belongs to the open
   // file.
   void Remove(int fd);
+  // A duplicate of the epoll's own descriptor, which keeps a place in the process's table of open
+  // files. Invalid when there is none.
+  UniqueFd KeepPlace() const;
   // Ready events, at most events.size(); waits up to timeout_us (-1: for ever).
   int Wait(std::span<epoll_event> events, int64_t timeout_us);
 

@@ -5,10 +5,11 @@ namespace sluice {
 void Scheduler::Enqueue(Pod* pod, ReadyItem* item) {
   if (item->queued) return;
   item->queued = true;
-  item->previous = pod->last;
-  item->next = nullptr;
-  (pod->last != nullptr ? pod->last->next : pod->first) = item;
-  pod->last = item;
+  const bool first = item->ready_kind == ReadyKind::kListener;
+  item->previous = first ? nullptr : pod->last;
+  item->next = first ? pod->first : nullptr;
+  (item->previous != nullptr ? item->previous->next : pod->first) = item;
+  (item->next != nullptr ? item->next->previous : pod->last) = item;
   if (pod->active) return;
   pod->active = true;
   pod->deficit = kQuantum;

@@ -44,7 +44,9 @@ class Scheduler {
  public:
   static constexpr int64_t kQuantum = 128 * 1024;
 
-  // At the end of its pod's queue; nothing when it is there already.
+  // At the end of its pod's queue; nothing when it is there already. A listener goes to the front,
+  // and is not ready again before the next turn: behind thousands of connections its backlog would
+  // overflow, and clients that it drops try again after one, three and seven seconds.
   void Enqueue(Pod* pod, ReadyItem* item);
   void Remove(Pod* pod, ReadyItem* item);
   bool idle() const { return first_ == nullptr; }

@@ -9,6 +9,8 @@
 
 #include <cerrno>
 
+#include "base/socket_buffers.h"
+
 namespace sluice {
 
 namespace {
@@ -90,8 +92,10 @@ int PrepareListener(int fd) {
   if (listening == 0) return EINVAL;
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return errno;
-  ResetOnClose(fd);  // accepted sockets inherit it
-  return SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  // What it accepts inherits all of these.
+  ResetOnClose(fd);
+  if (const int error = SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1)) return error;
+  return BoundBuffers(fd);
 }
 
 }  // namespace sluice

@@ -43,7 +43,8 @@ int BindSource(int fd, const sluice_addr& source);
 // 0 when connected, EINPROGRESS, or another errno.
 int StartConnect(int fd, const SocketAddress& destination);
 
-// 0 or an errno: non-blocking, no delay (inherited by accepted sockets), and really a TCP listener.
+// 0 or an errno: non-blocking, no delay and bounded buffers (inherited by accepted sockets), and
+// really a TCP listener.
 int PrepareListener(int fd);
 
 }  // namespace sluice

@@ -12,6 +12,7 @@ namespace sluice {
   X(accepted)                                                                       \
   X(acceptedIpv6)                                                                   \
   X(refusedOverLimit) /* reset at accept: pod's or reactor's limit */               \
+  X(refusedNoDescriptors) /* reset at accept: the process's limit of open files */    \
   X(unpublished)      /* reset at accept: no origin for the tuple */                \
   X(acceptPauses)                                                                   \
   X(connected)                                                                      \

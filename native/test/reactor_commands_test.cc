@@ -111,12 +111,17 @@ TEST(WaitsForASocketInOrder) {
   Front path;
   path.lab.Do([&] { path.lab.sockets().SetReady(0); });
   std::vector<UniqueFd> clients;
-  for (char name = 'a'; name < 'f'; name++) {
+  const auto come = [&](char name) {
     clients.push_back(ConnectTo(AddressOf(path.front.get())));
     SendAll(clients.back().get(), &name, 1);
     path.lab.Expect(kEventAccept);
-  }
+  };
+  for (char name = 'a'; name < 'f'; name++) come(name);
   WaitUntil("five to wait", [&] { return path.lab.ReadStats().socketWaits == 5; });
+  // Made for those five, of which nobody was told yet: a sixth does not overtake them.
+  path.lab.Do([&] { path.lab.sockets().SetReady(1); });
+  come('f');
+  WaitUntil("six to wait", [&] { return path.lab.ReadStats().socketWaits == 6; });
   // Two now; the others wait again, and are served first come, first served.
   for (const int ready : {2, -1}) {
     path.lab.Do([&] {
@@ -124,7 +129,7 @@ TEST(WaitsForASocketInOrder) {
       path.lab.sockets().Notify({1, false, 0});
     });
   }
-  for (char name = 'a'; name < 'f'; name++) {
+  for (char name = 'a'; name <= 'f'; name++) {
     const UniqueFd server = AcceptFrom(path.back.get());
     CHECK(ReceiveExactly(server.get(), 1) == std::string(1, name));
   }

@@ -103,6 +103,41 @@ TEST(NoDescriptorsLeft) {
   CHECK(ReceiveExactly(server.get(), 13) == "late but well");
 }
 
+// Some descriptors are left for all that is no connection. Clients wait for a moment, are reset
+// after it, and the next is served when there are descriptors again.
+TEST(NearlyNoDescriptorsLeft) {
+  rlimit before;
+  CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{256, before.rlim_max};
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  constexpr int kMost = 256 - 256 / 16;
+  Front path;
+  path.lab.Listen(1, path.front.get());
+  const UniqueFd first = path.Client();
+  path.lab.Expect(kEventConnected);
+  std::vector<UniqueFd> others;
+  do others.emplace_back(dup(0));
+  while (others.back().valid() && others.back().get() < kMost);
+  // A place for the next one's leg was kept before.
+  const UniqueFd next_one = path.Client();
+  path.lab.Expect(kEventConnected);
+  const UniqueFd waiting = path.Client();
+  const EventRecord paused = path.lab.Expect(kEventListenerPaused);
+  CHECK_EQ(paused.words[1], kListenerNoDescriptors);
+  CHECK_EQ(paused.words[2], 0);
+  CHECK(WasReset(waiting.get()));
+  const EventRecord refused = path.lab.Expect(kEventListenerPaused);
+  CHECK_EQ(refused.words[1], kListenerNoDescriptors);
+  CHECK_EQ(refused.words[2], 1);
+  CHECK_EQ(path.lab.ReadStats().refusedNoDescriptors, 1u);
+  CHECK_EQ(path.lab.ReadStats().accepted, 2u);
+  others.clear();
+  const UniqueFd next = path.Client();
+  CHECK_EQ(path.lab.Expect(kEventListenerPaused).words[1], kListenerResumed);
+  path.lab.Expect(kEventConnected);
+  CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 TEST(AReaderThatDoesNotReadBoundsMemory) {
   Front path;
   path.lab.Listen(1, path.front.get());

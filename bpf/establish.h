@@ -91,6 +91,13 @@ static __always_inline int app_unsuited(__u64 tcp, __u32 mode)
 	return 0;
 }
 
+/* Does not block now, and will: trace.bpf.c has seen others of its cgroup. */
+static __always_inline int client_will_block(__u64 tcp, __u32 mode)
+{
+	__u64 cgroup = sock_cgroup_id(tcp);
+	return mode & ACCEL_FULL && bpf_map_lookup_elem(&blocking_clients, &cgroup);
+}
+
 /* Only mode full sends redirected bytes out of a leg. */
 static __always_inline __u32 leg_flags(__u32 mode)
 {
@@ -116,7 +123,7 @@ static __always_inline int client_established(struct bpf_sock_ops *ctx, struct s
 		return count(SLUICE_COUNT_HASH_SKIPPED_OFF, 1);
 	/* A blocking recv() on a socket in the sockhash returns EAGAIN when something other than
 	 * data wakes it. */
-	if (sock_file_mode(tcp) != FILE_DOES_NOT_BLOCK)
+	if (sock_file_mode(tcp) != FILE_DOES_NOT_BLOCK || client_will_block(tcp, mode))
 		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 1);
 	if (app_unsuited(tcp, mode))
 		return 1;

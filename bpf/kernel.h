@@ -59,6 +59,8 @@ struct socket {
 };
 
 struct sock_common {
+	__be16 skc_dport;
+	__u16 skc_num;
 	atomic64_t skc_cookie;
 	unsigned short skc_family;
 	unsigned long skc_flags;

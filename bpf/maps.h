@@ -101,6 +101,7 @@ SLUICE_ARRAY(active_layout, 1, 0, __u64);
 SLUICE_ARRAY(node_usage, 1, 0, struct sluice_usage);
 SLUICE_CACHE(accept_modes, 4096, struct sluice_listen_key, __u32);
 SLUICE_CACHE(splice_users, 1024, __u64, struct sluice_splice_user);
+SLUICE_CACHE(blocking_clients, 1024, __u64, __u64); /* cgroup id -> when seen */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

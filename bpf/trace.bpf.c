@@ -3,6 +3,8 @@
  * acceleration does not suit. splice(2) from one that takes redirected bytes; O_NONBLOCK switched
  * off by fcntl(2) or ioctl(2). What must stop at once is a flag in sock_info; what only user space
  * can do is an event. */
+#include <bpf/bpf_endian.h>
+
 #include "sock.h"
 
 #define F_SETFL 4
@@ -70,6 +72,24 @@ static __always_inline void report(const struct sluice_sock *app, __u64 cookie, 
 	send_event(&event);
 }
 
+/* In mode full a socket leaves only when it is known to be empty, and a recv(2) that was begun
+ * before that may return EAGAIN. So the next ones do not enter: clients are known by their cgroup,
+ * accepted sockets by their listener. */
+static __always_inline void remember_blocking(const struct sluice_sock *app)
+{
+	struct sock *sk = (void *)app->tcp_sock;
+	__u32 to = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	struct sluice_listen_key listener = { .netns_cookie = app->netns_cookie,
+					      .port = BPF_CORE_READ(sk, __sk_common.skc_num) };
+	__u64 cgroup = bpf_get_current_cgroup_id(), now = bpf_ktime_get_ns();
+	__u32 mode = SLUICE_ACCEPTS_BLOCKING;
+
+	if (to >= SLUICE_SPREAD_FIRST && to < SLUICE_SPREAD_FIRST + SLUICE_SPREAD_COUNT)
+		bpf_map_update_elem(&blocking_clients, &cgroup, &now, BPF_ANY);
+	else
+		bpf_map_update_elem(&accept_modes, &listener, &mode, BPF_ANY);
+}
+
 static __always_inline int turns_blocking(unsigned long fd)
 {
 	__u64 cookie = 0;
@@ -77,6 +97,8 @@ static __always_inline int turns_blocking(unsigned long fd)
 	if (!app || flags_of(app) & SLUICE_SOCK_BLOCKING)
 		return untouched();
 	set_flags(app, SLUICE_SOCK_BLOCKING);
+	if (flags_of(app) & SLUICE_SOCK_PAIRABLE)
+		remember_blocking(app);
 	report(app, cookie, SLUICE_EVENT_TURNED_BLOCKING);
 	return count(SLUICE_COUNT_TURNED_BLOCKING, 0);
 }

@@ -133,6 +133,23 @@ for (const call of ['fcntl', 'ioctl'] as const) {
   })
 }
 
+test('full: sockets that are turned blocking keep those that come after them out', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const open = () => openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  const turn = (fd: number) =>
+    rig.counted(() => rig.native.socketSetBlocking(fd, true, 'fcntl')).rose.turnedBlocking
+  const first = await open()
+  assert.equal(turn(first.client), 1)
+  const second = await open()
+  assert.deepEqual([inHash(rig, second.client), inHash(rig, second.server)], [false, true])
+  assert.equal(turn(second.server), 1)
+  const third = await open()
+  assert.deepEqual([inHash(rig, third.client), inHash(rig, third.server)], [false, false])
+})
+
 test('sockets that cannot or should not be in the sockhash stay out', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig, { accelerate: 'full' })

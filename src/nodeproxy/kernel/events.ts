@@ -48,10 +48,15 @@ export type KernelEvent =
       readonly port: number
     }
 
-/** What is said of a pod in mode 'full' of which a container was seen to use splice(2). */
+/** What is said of a pod in mode 'full' of which a container was seen to use splice(2) ... */
 export const spliceUserAdvice =
   'a container reads by splice(2), which acceleration full does not suit: its new connections ' +
   "are not accelerated; ask for 'auto'"
+
+/** ... or to turn connected sockets blocking. */
+export const blockingClientAdvice =
+  'a container turns its sockets blocking once they are connected, which acceleration full does ' +
+  "not suit: new connections that it opens are not accelerated; ask for 'auto'"
 
 /**
  * Undefined for a kind that this version does not know: a newer program of the same layout may send

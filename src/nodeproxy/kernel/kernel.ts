@@ -168,10 +168,11 @@ export interface Kernel {
   queuedBytes(socketCookie: bigint): number | undefined
 
   /**
-   * Whether a process of this cgroup was seen to splice(2) from an accelerated socket: sockets that
-   * it opens later stay out of the sockhash. It is remembered across restarts of the proxy.
+   * What a process of this cgroup was seen to do that mode 'full' does not suit, in words for
+   * people; empty when nothing. Sockets that it opens later stay out of the sockhash. It is
+   * remembered across restarts of the proxy.
    */
-  isSpliceUser(cgroupId: bigint): boolean
+  whyLeftOut(cgroupId: bigint): string
 
   /**
    * Attaches hooks whose cgroup was removed and made again, as the kubelet's is on each of its

@@ -48,6 +48,7 @@ export const mapNames = [
   'node_usage',
   'accept_modes',
   'splice_users',
+  'blocking_clients',
   'counters',
   'events',
   'verdicts',

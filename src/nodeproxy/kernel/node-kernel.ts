@@ -8,6 +8,7 @@ import {
 import { reattach } from './attach.ts'
 import { readCounters } from './counters.ts'
 import { must } from './errors.ts'
+import { blockingClientAdvice, spliceUserAdvice } from './events.ts'
 import { type EventWatch, watchEvents } from './event-watch.ts'
 import { type Claim, claimGeneration, isAccompanied } from './generations.ts'
 import type { Kernel, KernelFds, KernelOptions, LoadReport, Usage } from './kernel.ts'
@@ -42,9 +43,13 @@ export function createKernel(parts: KernelParts): Kernel {
     report: parts.report,
     pairSlotsPerGeneration: native.bpfMapInfo(maps.pair_control).maxEntries / generationCount,
     queuedBytes,
-    isSpliceUser: (cgroupId) => {
-      const seen = new Uint8Array(spliceUserLayout.bytes)
-      return native.bpfMapLookup(maps.splice_users, u64Bytes(cgroupId), seen) === 0
+    whyLeftOut: (cgroupId) => {
+      const holds = (map: number, valueBytes: number) =>
+        native.bpfMapLookup(map, u64Bytes(cgroupId), new Uint8Array(valueBytes)) === 0
+      if (holds(maps.splice_users, spliceUserLayout.bytes)) return spliceUserAdvice
+      return holds(maps.blocking_clients, BigUint64Array.BYTES_PER_ELEMENT)
+        ? blockingClientAdvice
+        : ''
     },
     counters: () => readCounters(native, maps.counters),
     mapFill: () => readMapFill(native, maps, requireProgram(parts.loaded, 'count_entries')),

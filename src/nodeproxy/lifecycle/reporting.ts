@@ -4,7 +4,6 @@ import type { HttpListener } from '../admin/http.ts'
 import { cgroupIdsBelow } from '../agent/cgroup-tree.ts'
 import type { PodStatus } from '../agent/pod-status.ts'
 import { whyNotAccelerated } from '../kernel/acceleration.ts'
-import { spliceUserAdvice } from '../kernel/events.ts'
 import { registerNodeMetrics } from '../telemetry/node-metrics.ts'
 import { istioMetrics } from '../telemetry/registry.ts'
 import { monotonicMs } from '../time/clock.ts'
@@ -108,6 +107,10 @@ function notAccelerated({ agent, kernel }: Parts, pod: PodStatus): string {
   const byKernel = whyNotAccelerated(kernel.report, kernel.settings(), pod.acceleration)
   if (byKernel !== '' || pod.acceleration !== 'full') return byKernel
   const dir = agent.cgroupDirOf(pod.uid)
-  const splices = dir !== '' && [...cgroupIdsBelow(dir)].some((id) => kernel.isSpliceUser(id))
-  return splices ? spliceUserAdvice : ''
+  if (dir === '') return ''
+  for (const id of cgroupIdsBelow(dir)) {
+    const why = kernel.whyLeftOut(id)
+    if (why !== '') return why
+  }
+  return ''
 }

@@ -36,6 +36,7 @@ export function serviceOfTheirOwn(): readonly Program[] {
       name: 'redis',
       serve: (port, folder) => ['redis-server', '--port', `${port}`, '--dir', folder, ...open],
       run: client('redis.py'),
+      turnsBlocking: true, // redis-cli
     },
     {
       name: 'postgresql',

@@ -130,7 +130,7 @@ static const char *exchange(int fd, struct way out, struct way in, uint64_t rand
 		if (out.left && write_ready) {
 			int r = write_some(fd, &out, &random);
 			if (r < 0)
-				return "write failed";
+				return errno == ECONNRESET ? "reset while writing" : strerror(errno);
 			moved |= write_ready = r;
 		}
 		if (!out.left && !shut && in.left == 0) {

@@ -217,14 +217,17 @@ const mixed = {
   writeBytes: 7_777,
 }
 
+/** Many connections more than many bytes: emulated guests run this, too. */
+const many = { ...mixed, connections: 200, bytesUp: 40_003, bytesDown: 30_001 }
+
 for (const mode of ['off', 'auto'] as const) {
   test(`${mode}: every byte goes through the proxy, once and in order`, async (t) => {
-    const seen = await run(t, { mode, everyMode: mode === 'auto', orders: mixed })
-    assert.equal(seen.proxiedBytes, 300 * (150_000 + 90_001))
+    const seen = await run(t, { mode, everyMode: mode === 'auto', orders: many })
+    assert.equal(seen.proxiedBytes, 200 * (40_003 + 30_001))
     assert.equal(seen.directBytes, 0)
     const { verdictToLeg = 0, verdictToApp = 0, verdictDirect = 0 } = seen.rose
     // Apps' sockets send into the proxy's legs, and nothing is sent into theirs.
-    if (mode === 'auto') assert.ok(verdictToLeg > 300, `${verdictToLeg} sends were redirected`)
+    if (mode === 'auto') assert.ok(verdictToLeg > 200, `${verdictToLeg} sends were redirected`)
     else assert.equal(verdictToLeg, 0)
     assert.deepEqual([verdictToApp, verdictDirect], [0, 0])
   })

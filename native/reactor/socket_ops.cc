@@ -56,15 +56,7 @@ int UnacknowledgedBytes(int fd) {
   return ioctl(fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
-void LimitReceiveWindow(int fd, int bytes) {
-  int buffer = 0;
-  socklen_t length = sizeof buffer;
-  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, &length) != 0) return;
-  // The kernel doubles what it is given: the buffer stays as it is, so that nothing under way finds
-  // no room, and grows no more, which would take the window with it.
-  SetInt(fd, SOL_SOCKET, SO_RCVBUF, buffer / 2);
-  SetInt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, bytes);
-}
+void LimitReceiveWindow(int fd, int bytes) { SetInt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, bytes); }
 
 bool LocalAddress(int fd, SocketAddress* address) {
   sockaddr_storage storage{};

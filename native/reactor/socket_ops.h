@@ -28,8 +28,9 @@ uint64_t SocketCookie(int fd);
 // Sent or waiting to be sent, and not acknowledged by the other side.
 int UnacknowledgedBytes(int fd);
 
-// No more than that many bytes are let in from now on before they are read. What the peer was
-// promised before stays promised.
+// No more than that many bytes are let in from now on before they are read; what the peer was
+// promised before stays promised. For sockets with a bounded buffer: one that grows would take the
+// window with it.
 void LimitReceiveWindow(int fd, int bytes);
 
 // False when the socket has no such address any more.

@@ -1,7 +1,7 @@
 // kill -9 of the proxy, of the keeper and of both, under load. What the mesh owes then is in
 // docs/restarts.md; here is what it does.
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { type Asked, ask, startAsking } from '../../src/lab/apps.ts'
@@ -287,4 +287,24 @@ test('the keeper is killed under load', async (t) => {
     await Promise.all(all.map((asking) => asking.stop()))
     await nothingStays(proxy)
   })
+})
+
+test('a proxy that nobody tells which pods it has is not believed in', async () => {
+  await using world = await createMeshWorld({ accessLog: 0, logLevel: 'debug' })
+  const proxy = world.mesh.proxyOn('node1')
+  const { client, near } = await addServing(world, 'auto')
+  await world.mesh.config.close()
+  await proxy.kill()
+  rmSync(join(proxy.node.run, 'state/config.json'), { force: true })
+  await proxy.start().waitForLine(/"msg":"serving"/u, 60_000)
+  assert.ok(proxy.logs().some(({ msg }) => msg?.startsWith('pods are not served before')))
+  await waitFor('the last beat to be stale', async () => {
+    const [answer] = await ask(client, near.addresses.v4, port, { patienceMs: 3_000 })
+    return answer?.ok === true
+  })
+  // Hooks are where they were; only a beat would have them send this to listeners of nobody.
+  const before = await world.mesh.redirected()
+  const answers = await ask(client, near.addresses.v4, port, { count: 3 })
+  assert.deepEqual(failures(answers), [])
+  assert.equal(await world.mesh.redirected(), before)
 })

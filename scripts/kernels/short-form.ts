@@ -73,6 +73,14 @@ export const shortForm: readonly ChosenTests[] = [
     ],
   },
   {
+    file: 'test/kernel/ktls.test.ts',
+    tests: ['auto: sockets that are left out have kTLS, byte for byte'],
+  },
+  {
+    file: 'test/kernel/reactor-hooks.test.ts',
+    tests: ['auto: every byte goes through the proxy, once and in order'],
+  },
+  {
     file: 'test/kernel/generations.test.ts',
     tests: ['one generation that beats is enough, without any the proxy is dead'],
   },

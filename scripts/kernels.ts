@@ -21,7 +21,8 @@ import { runSession, type Session } from './kernels/session.ts'
 import { SHORT_FORM_LIMIT_MS, shortForm } from './kernels/short-form.ts'
 
 const root = join(import.meta.dirname, '..')
-const KVM_BOOT_TIMEOUT_MS = 20_000
+/** KVM that works takes some seconds to boot and to run preflight. */
+const KVM_TRIAL_MS = 40_000
 
 interface Row extends Judgement {
   readonly series: string
@@ -71,7 +72,10 @@ function readOptions(): Options {
   }
 }
 
-/** KVM that is there may still hang with these kernels; then they are emulated. */
+/**
+ * KVM that is there may still hang or crash with these kernels, also after the first words of their
+ * user space. Those that do not come as far as preflight's verdict are emulated.
+ */
 async function runWithBestAccelerator(
   kernel: Kernel,
   options: Options,
@@ -83,11 +87,11 @@ async function runWithBestAccelerator(
   const first = await runSession(kernel, {
     ...session,
     accelerator: wanted,
-    ...(tentative ? { bootTimeoutMs: KVM_BOOT_TIMEOUT_MS } : {}),
+    ...(tentative ? { trialMs: KVM_TRIAL_MS } : {}),
   })
-  if (first.booted || !tentative || session.signal.aborted)
+  if (first.preflight !== undefined || !tentative || session.signal.aborted)
     return { session: first, accelerator: wanted }
-  say(`${kernel.release}: /dev/kvm is there and does not boot it; emulating`)
+  say(`${kernel.release}: /dev/kvm is there and does not run it; emulating`)
   return {
     session: await runSession(kernel, { ...session, accelerator: 'tcg' }),
     accelerator: 'tcg',

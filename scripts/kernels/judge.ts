@@ -63,7 +63,9 @@ export function judge(
     }
   }
   if (series.expect === 'works' && passed === 0) problems.push('no test passed')
-  problems.push(...unheard(chosen, session.tests).map((test) => `${test}: did not run`))
+  if (session.tests.length > 0) {
+    problems.push(...unheard(chosen, session.tests).map((test) => `${test}: did not run`))
+  }
   const warnings = findWarnings(session.log ?? [])
   if (session.log === undefined) problems.push("the kernel's log could not be read")
   problems.push(...warnings.map((line) => `kernel: ${line}`))

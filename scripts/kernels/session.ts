@@ -20,8 +20,8 @@ export interface SessionOptions {
   readonly initramfs: string
   readonly accelerator: Accelerator
   readonly timeoutMs: number
-  /** Undefined: as long as the rest. A guest that cannot run here hangs before its first word. */
-  readonly bootTimeoutMs?: number
+  /** Limit until preflight's verdict; undefined: as long as the rest. */
+  readonly trialMs?: number
   /** What the guest's command line says of the tests to run; nothing: all of test/kernel. */
   readonly append: string
   readonly workFolder: string
@@ -43,16 +43,14 @@ export async function runSession(kernel: Kernel, options: SessionOptions): Promi
   const timers = [
     stopAfter(options.timeoutMs, `stopped after ${options.timeoutMs / 60_000} minutes`),
   ]
-  if (options.bootTimeoutMs !== undefined) {
-    timers.push(
-      stopAfter(options.bootTimeoutMs, `did not boot within ${options.bootTimeoutMs / 1000} s`),
-    )
+  if (options.trialMs !== undefined) {
+    timers.push(stopAfter(options.trialMs, `no verdict within ${options.trialMs / 1000} s`))
   }
   const onLine = (line: string): void => {
     const message = parseGuestMessage(line)
     if (message === undefined) return
     heard.push(message)
-    if (message.kind === 'booted') clearTimeout(timers[1])
+    if (message.kind === 'preflight') clearTimeout(timers[1])
     if (message.kind === 'test') options.onTest(message)
   }
   const guest = {

@@ -17,7 +17,7 @@ export interface AppOrders {
   readonly atOnce: number
   readonly bytesUp: number
   readonly bytesDown: number
-  /** Both sides take turns of so many bytes: whoever writes has a reader that keeps up. 0: at once. */
+  /** Both sides take turns of so many bytes: who writes has a reader that keeps up. 0: at once. */
   readonly turnBytes: number
   /** Bytes of one write. */
   readonly writeBytes: number

@@ -22,6 +22,7 @@ const BYTES = soak ? 20_000_000 : 1_000_000
 const COUNT = soak ? 30 : 3
 const FIRST_PORT = 7400
 const RUN_TIMEOUT_MS = 120_000
+const TEACHING_TIMEOUT_MS = 10_000
 const NO_TRACEPOINTS = 'kernel: no tracepoints of system calls'
 /** As pino writes it. */
 const WARN = 40
@@ -46,10 +47,15 @@ interface Result {
   readonly errors: readonly string[]
 }
 
-async function run(client: LabPod, { program, address, port }: Pairing, count: number) {
+async function run(
+  client: LabPod,
+  { program, address, port }: Pairing,
+  count: number,
+  timeoutMs = RUN_TIMEOUT_MS,
+) {
   const argv = program.run?.(address, port, BYTES, count)
   assert.ok(argv, `${program.name} is no client`)
-  const done = await client.exec(argv, { check: false, timeoutMs: RUN_TIMEOUT_MS })
+  const done = await client.exec(argv, { check: false, timeoutMs })
   const how = done.status ?? done.signal
   assert.equal(done.status, 0, `${program.name} ended with ${how}: ${done.stderr}`)
   const result = JSON.parse(done.stdout) as Result
@@ -231,9 +237,9 @@ test('programs that must not notice the mesh', async (t) => {
     for (const pairing of pairings) {
       const skip = mode === 'full' && unsuited(pairing, features)
       await t.test(`${mode ?? 'no mesh'}, ${pairing.name}`, { skip }, async () => {
-        // The first connections may see EAGAIN, and teach: docs/troubleshooting.md.
-        if (mode === 'full' && pairing.turnsBlocking)
-          await run(trio.client, pairing, 1).catch(() => {})
+        // The first connections may see EAGAIN or hang, and teach: docs/troubleshooting.md.
+        if (mode === 'full' && (pairing.turnsBlocking || pairing.splices))
+          await run(trio.client, pairing, 1, TEACHING_TIMEOUT_MS).catch(() => {})
         await run(trio.client, pairing, COUNT)
         const before = redirected
         redirected = await world.mesh.redirected()

@@ -136,7 +136,8 @@ static void read_round(unsigned long long limit)
 		for (int i = 2; i < count && done < limit; i++) {
 			if (!sockets[i].revents)
 				continue;
-			ssize_t got = recv(sockets[i].fd, piece, limit - done < PIECE ? limit - done : PIECE, 0);
+			size_t room = limit - done < PIECE ? limit - done : PIECE;
+			ssize_t got = recv(sockets[i].fd, piece, room, 0);
 			if (got < 0 && errno == EAGAIN)
 				continue;
 			if (got < 0)

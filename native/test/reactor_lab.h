@@ -123,7 +123,7 @@ class Lab {
   std::map<int, size_t> counts_;
   uint64_t work_done_ = 0;
   uint64_t work_given_ = 0;
-  bool stop_ = false;
+  std::atomic<bool> stop_ = false;
   std::thread thread_;
 };
 

@@ -13,12 +13,14 @@ const namespace = 'early'
 interface Early {
   readonly world: MeshWorld
   readonly client: LabPod
+  /** Of no enrolled namespace: only the asking side's hooks are in play. */
   readonly server: LabPod
 }
 
 async function begin(unclassified: 'count' | 'refuse'): Promise<Early> {
   const world = await createMeshWorld({ accessLog: 0, settings: { unclassified } })
-  const { client, near: server } = await world.addTrio(namespace, 'auto')
+  const { client } = await world.addTrio(namespace, 'auto')
+  const server = await world.lab.addPod({ node: 'node1', namespace: 'plain', name: 'server' })
   await startWho(server, 'server', port)
   return { world, client, server }
 }

@@ -165,9 +165,11 @@ SLUICE_ASSERT_SIZE(struct sluice_pair, 16);
  * the slots. */
 struct sluice_pair_control {
 	__u64 want; /* 1: send directly as soon as the order of bytes allows */
-	__u64 busy; /* 1: the proxy may hold bytes of this direction; set with a full barrier before
-		       read(2) */
+	__u64 busy; /* SLUICE_BUSY_*; not 0: the proxy may hold bytes of this direction. Set with a
+		       full barrier before read(2) */
 };
+#define SLUICE_BUSY_HOLDING 1 /* until the receiver takes more */
+#define SLUICE_BUSY_WORKING 2 /* reads and sends right now: for some microseconds */
 struct sluice_pair_stats {
 	__u64 direct_bytes;
 	__u64 leg_redirect_bytes;

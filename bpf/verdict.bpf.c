@@ -116,6 +116,30 @@ static __always_inline int find_slot(const struct sluice_pair *pair, struct slot
 	return slot->control && slot->stats && *(volatile __u64 *)&slot->control->want;
 }
 
+/* A send that comes some microseconds before the proxy is done would go by TCP, which costs more
+ * than to wait, and puts the next one into the same place: a sender that never rests would not be
+ * back on the direct way for a hundred sends. */
+#define PROXY_WORKS_NS 40000
+
+struct proxy_wait {
+	struct sluice_pair_control *control;
+	__u64 until_ns;
+};
+
+static long look_again(__u32 round, struct proxy_wait *wait)
+{
+	return *(volatile __u64 *)&wait->control->busy != SLUICE_BUSY_WORKING ||
+	       bpf_ktime_get_ns() > wait->until_ns;
+}
+
+static __always_inline void wait_for_proxy(struct sluice_pair_control *control)
+{
+	if (*(volatile __u64 *)&control->busy != SLUICE_BUSY_WORKING)
+		return;
+	struct proxy_wait wait = { control, bpf_ktime_get_ns() + PROXY_WORKS_NS };
+	bpf_loop(PROXY_WORKS_NS / 10, look_again, &wait, 0);
+}
+
 /* Everything that A sent so far has left P1 and the proxy. The last read is a full barrier, as the
  * proxy's write of busy before its read(2) is: either it sees our bytes gone, or we see it busy. */
 static __always_inline int proxy_is_empty(const struct sluice_sock *me,
@@ -144,6 +168,7 @@ static __always_inline enum direct send_direct(struct sk_msg_md *msg, struct slu
 	if (!app || !(flags_of(app) & SLUICE_SOCK_PAIRABLE) || !app_takes_part(app, app_cookie, 0))
 		return DIRECT_NEVER;
 	*why = SLUICE_COUNT_VERDICT_ORDER;
+	wait_for_proxy(slot->control);
 	if (!proxy_is_empty(me, leg, slot->control))
 		return DIRECT_LATER;
 	struct sluice_sock *app_leg = find_live(app->peer_cookie);

@@ -79,6 +79,8 @@ Forwarder::Outcome Forwarder::Pump(Connection* connection, Side from, int64_t al
   if (outcome == Outcome::kGone) return outcome;
   if (guarded && flow.pending == nullptr) {
     core_->maps.ClearBusy(connection->acceleration->slot[from]);
+  } else if (guarded) {
+    core_->maps.SetHolding(connection->acceleration->slot[from]);
   }
   if (*moved != 0) connection->active_us = core_->now_us;
   return outcome;

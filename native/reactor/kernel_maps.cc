@@ -118,10 +118,14 @@ void KernelMaps::SetWant(int32_t slot, bool want) const {
 }
 
 void KernelMaps::SetBusy(int32_t slot) const {
-  std::atomic_ref<__u64>(control_[slot].busy).store(1, std::memory_order_seq_cst);
+  std::atomic_ref<__u64>(control_[slot].busy).store(SLUICE_BUSY_WORKING, std::memory_order_seq_cst);
   // The store alone orders against atomics only; recv(2) takes bytes by plain memory accesses in
   // the kernel.
   std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+void KernelMaps::SetHolding(int32_t slot) const {
+  std::atomic_ref<__u64>(control_[slot].busy).store(SLUICE_BUSY_HOLDING, std::memory_order_seq_cst);
 }
 
 void KernelMaps::ClearBusy(int32_t slot) const {

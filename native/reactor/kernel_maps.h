@@ -50,6 +50,8 @@ class KernelMaps {
   // With a full barrier after it: the verdict program must see it before it can see our read(2)'s
   // effect.
   void SetBusy(int32_t slot) const;
+  // From busy: what was read stays with us until its receiver takes more.
+  void SetHolding(int32_t slot) const;
   void ClearBusy(int32_t slot) const;
   sluice_pair_stats ReadStats(int32_t slot) const;
   uint32_t generation() const { return generation_; }

@@ -70,7 +70,7 @@ int Pairing::Link(Connection* connection) {
     const int32_t slot = acceleration->slot[from];
     maps.SetWant(slot, false);
     if (connection->flow[from].pending != nullptr) {
-      maps.SetBusy(slot);
+      maps.SetHolding(slot);
     } else {
       maps.ClearBusy(slot);
     }

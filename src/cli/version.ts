@@ -10,7 +10,7 @@ export function packageVersion(): string {
   }
 }
 
-/** existsSync() would ask access(2), for which a plain user's capabilities do not count. */
+/** Not existsSync(): that asks access(2), for which a plain user's capabilities do not count. */
 function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')

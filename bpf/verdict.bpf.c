@@ -120,6 +120,9 @@ static __always_inline int find_slot(const struct sluice_pair *pair, struct slot
  * than to wait, and puts the next one into the same place: a sender that never rests would not be
  * back on the direct way for a hundred sends. */
 #define PROXY_WORKS_NS 40000
+/* Smaller ones fit a hundred times into what TCP takes before it makes the sender wait; each would
+ * wait in vain where the proxy has lost its CPU, perhaps to this very sender. */
+#define WORTH_WAITING_BYTES 16384
 
 struct proxy_wait {
 	struct sluice_pair_control *control;
@@ -164,11 +167,13 @@ static __always_inline enum direct send_direct(struct sk_msg_md *msg, struct slu
 {
 	__u64 queued = 0;
 	__u32 size = msg->size;
+	/* First: what is looked at below must not be older than the wait. */
+	if (size >= WORTH_WAITING_BYTES)
+		wait_for_proxy(slot->control);
 	struct sluice_sock *app = find_live(app_cookie);
 	if (!app || !(flags_of(app) & SLUICE_SOCK_PAIRABLE) || !app_takes_part(app, app_cookie, 0))
 		return DIRECT_NEVER;
 	*why = SLUICE_COUNT_VERDICT_ORDER;
-	wait_for_proxy(slot->control);
 	if (!proxy_is_empty(me, leg, slot->control))
 		return DIRECT_LATER;
 	struct sluice_sock *app_leg = find_live(app->peer_cookie);

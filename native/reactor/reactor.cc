@@ -158,7 +158,8 @@ void Reactor::ServeReady() {
 int64_t Reactor::Serve(ReadyItem* item, int64_t allowance) {
   constexpr int64_t kLookCost = 512;
   if (item->ready_kind == ReadyKind::kListener) {
-    return acceptor_.Serve(static_cast<Listener*>(item), allowance);
+    // A flood of new connections leaves the pod's established ones their half of each quantum.
+    return acceptor_.Serve(static_cast<Listener*>(item), allowance / 2);
   }
   auto* connection = static_cast<Connection*>(item);
   // Before it forwards, a client's bytes and FIN wait in its socket; only its reset matters.

@@ -31,14 +31,16 @@ export interface Adopted {
 }
 
 /** Two builds with the same stamp load the same programs. */
-export function stampOf({ objectDir, settings }: KernelOptions): string {
+export function stampOf(options: KernelOptions): string {
+  const { objectDir, settings, podsCgroupDir, probeCgroupDir = '' } = options
   const files = [...requiredObjects, ...optionalObjects].map((name) => {
     const path = join(objectDir, `${name}.bpf.o`)
     const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
     // Nobody forges a build here, and node:crypto takes a restart 12 ms to load.
     return `${name} ${bytes.length} ${crc32(bytes)}`
   })
-  return [...files, settings.acceleration.join()].join('; ')
+  const asked = [settings.acceleration.join(), podsCgroupDir, probeCgroupDir]
+  return [...files, ...asked].join('; ')
 }
 
 /**
@@ -86,15 +88,20 @@ export function writeRecord(options: KernelOptions, record: Omit<LoadRecord, 'st
   const { recordPath } = options
   if (recordPath === undefined) return
   const text = JSON.stringify({ stamp: stampOf(options), ...record } satisfies LoadRecord)
-  writeFileSync(`${recordPath}-aside`, text, { mode: 0o600 })
-  renameSync(`${recordPath}-aside`, recordPath)
+  try {
+    writeFileSync(`${recordPath}-aside`, text, { mode: 0o600 })
+    renameSync(`${recordPath}-aside`, recordPath)
+  } catch {
+    // A full disk costs the next start its time, and must not cost this one its life. The old
+    // record is gone already.
+  }
 }
 
 /** Only what this program wrote is there: the directory is its own. */
 function readRecord(path: string | undefined): LoadRecord | undefined {
   if (path === undefined) return undefined
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as LoadRecord
+    return (JSON.parse(readFileSync(path, 'utf8')) ?? undefined) as LoadRecord | undefined
   } catch {
     return undefined
   }

@@ -101,8 +101,12 @@ interface AttachedHook {
 
 /** By these pins a failed update goes back to what ran before, and a restart finds its programs. */
 export function programsToPin(context: AttachContext): readonly string[] {
-  const names = [...wantedHooks(context).map(({ hook }) => hook.program), ...calledPrograms]
-  return context.loaded.program(verdictProgram) === undefined ? names : [...names, verdictProgram]
+  const hooks = wantedHooks(context).map(({ hook }) => hook.program)
+  // The kubelet's cgroup may appear later, or be away just now.
+  const ifLoaded = [kubeletHook.program, verdictProgram].filter(
+    (name) => context.loaded.program(name) !== undefined,
+  )
+  return [...new Set([...hooks, ...calledPrograms, ...ifLoaded])]
 }
 
 /** Whether everything that attachAll() would attach is attached to these very targets. */

@@ -15,6 +15,7 @@ import { openPorts } from './serve-http.ts'
 /** How often workers hand over what they have counted. */
 const reportMs = 1_000
 const sweepMs = 30_000
+const hooksMs = 5_000
 const idleSeriesMs = 3_600_000
 
 /**
@@ -43,16 +44,36 @@ export async function openReporting(
     istio.forgetIdle(idleSeriesMs)
   }, sweepMs)
   undo.defer(() => clearInterval(sweeper))
+  const draining = { on: false }
+  const drain = (): Promise<void> => {
+    draining.on = true
+    return startDrain()
+  }
+  // A successor's hooks are its own affair.
+  const hooks = setInterval(() => {
+    if (!draining.on) keepHooks(parts)
+  }, hooksMs)
+  undo.defer(() => clearInterval(hooks))
   registerMetrics(parts, registry, () => queuedBytes)
   const ports = await openPorts(
     options,
     { registry, collect: () => pool.collect(), notReady: () => notReady(parts) },
-    adminSources(parts, startDrain),
+    adminSources(parts, drain),
   )
   undo.defer(async () => {
     await Promise.all(ports.map((port) => port.close()))
   })
   return ports
+}
+
+/** A cgroup that was removed and made again took its hooks with it, as the kubelet's does. */
+function keepHooks({ kernel, log }: Parts): void {
+  try {
+    const back = kernel.reattachHooks()
+    if (back.length > 0) log.logger.warn({ programs: back }, 'hooks were gone, and are back')
+  } catch (error) {
+    log.logger.error({ err: error }, 'hooks are gone and cannot be attached')
+  }
 }
 
 function notReady({ store, agent }: Parts): string {

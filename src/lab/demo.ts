@@ -36,6 +36,9 @@ async function play(report: Report): Promise<string> {
   await traffic.stop()
   const failed = failures(traffic.since(start))
   report.figures.failedRequests += failed.length - report.figures.cutByKill
+  if (report.figures.failedRequests > 0) {
+    for (const one of failed.slice(0, 10)) report.say(`not answered: ${JSON.stringify(one)}`)
+  }
   await killFailClosed(meshStage)
   report.figures.redirected = await mesh.redirected()
   return lab.name

@@ -65,3 +65,8 @@ export function whoAnswered(answers: readonly Asked[]): Record<string, number> {
 export function failures(answers: readonly Asked[]): Asked[] {
   return answers.filter(({ ok }) => !ok)
 }
+
+/** Also what was asked earlier and answered, or not, only then. `at` is rounded to milliseconds. */
+export function endedSince(answers: readonly Asked[], time: number): Asked[] {
+  return answers.filter(({ at, us }) => at + us / 1000 + 1 >= time)
+}

@@ -71,8 +71,11 @@ function ownerFile(paths: LabPaths): string {
   return join(paths.run, 'owner.json')
 }
 
-/** Field 22 of /proc/PID/stat; the command's name before it may hold spaces. */
-function startTime(pid: number): string | undefined {
+/**
+ * Tells a process from a later one with the same id; undefined when there is none. Field 22 of
+ * /proc/PID/stat; the command's name before it may hold spaces.
+ */
+export function startTime(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]

@@ -4,7 +4,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   rmdirSync,
   statSync,
   writeFileSync,
@@ -21,6 +20,8 @@ import type { Kernel, KernelOptions } from '../../../src/nodeproxy/kernel/kernel
 import { openKernel } from '../../../src/nodeproxy/kernel/open.ts'
 import { defaultSettings, type Settings } from '../../../src/nodeproxy/kernel/settings.ts'
 import { loadNative, type Native } from '../../../src/nodeproxy/native.ts'
+import { removeCgroup, uniqueName } from './leftovers.ts'
+import { defer as deferUntil, ownCgroup } from './scratch.ts'
 
 export const objectDir = join(import.meta.dirname, '../../../build/bpf')
 
@@ -68,12 +69,10 @@ export interface RigOptions {
   readonly idle?: boolean
 }
 
-let rigs = 0
-
 export function createRig(t: TestContext, rigOptions: RigOptions = {}): Rig {
   const native = loadNative()
-  const defer = lastFirst(t)
-  const name = `sluice-bpf-${process.pid}-${rigs++}`
+  const defer: Defer = (step) => deferUntil(t, step)
+  const name = uniqueName('bpf')
   const bpffsDir = mountBpffs(defer, name)
   const cgroups = makeCgroups(defer, name)
   const options: KernelOptions = {
@@ -169,20 +168,6 @@ export function cgroupId(dir: string): bigint {
 
 type Defer = (step: () => void) => void
 
-/**
- * Clean-up in reverse order, as what was made later may need what was made before; t.after() goes
- * forward.
- */
-function lastFirst(t: TestContext): Defer {
-  const steps: (() => void)[] = []
-  t.after(() => {
-    for (const step of steps.reverse()) step()
-  })
-  return (step) => {
-    steps.push(step)
-  }
-}
-
 export type Rise = Partial<Record<CounterName, number>>
 
 function riseSince(kernel: Kernel, before: Readonly<Record<CounterName, bigint>>): Rise {
@@ -216,17 +201,9 @@ function makeCgroups(defer: Defer, name: string): Cgroups {
   enter(cgroups.app)
   defer(() => {
     enter(home)
-    removeCgroup(root)
+    if (existsSync(root)) removeCgroup(root)
   })
   return cgroups
-}
-
-/** This process's cgroup2 path. */
-function ownCgroup(): string {
-  const line = readFileSync('/proc/self/cgroup', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith('0::'))
-  return line?.slice(3) ?? '/'
 }
 
 function enter(dir: string): void {
@@ -240,12 +217,4 @@ function inCgroup<T>(dir: string, home: string, work: () => T): T {
   } finally {
     enter(home)
   }
-}
-
-function removeCgroup(dir: string): void {
-  if (!existsSync(dir)) return
-  for (const entry of readdirSync(dir, { withFileTypes: true })) {
-    if (entry.isDirectory()) removeCgroup(join(dir, entry.name))
-  }
-  rmdirSync(dir)
 }

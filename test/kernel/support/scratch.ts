@@ -14,8 +14,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { cgroup2Mount } from '../../../src/lab/mounts.ts'
-
-let made = 0
+import { uniqueName } from './leftovers.ts'
 
 const deferred = new WeakMap<TestContext, (() => void | Promise<void>)[]>()
 
@@ -44,20 +43,16 @@ export function defer(t: TestContext, undo: () => void | Promise<void>): void {
   })
 }
 
-function uniqueName(): string {
-  return `sluice-scratch-${process.pid}-${made++}`
-}
-
 /** A directory that is gone after the test. */
 export function scratchDir(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), `${uniqueName()}-`))
+  const dir = mkdtempSync(join(tmpdir(), `${uniqueName('scratch')}-`))
   defer(t, () => rmSync(dir, { recursive: true, force: true }))
   return dir
 }
 
 /** A bpf file system of its own; what is pinned there goes with it. */
 export function scratchBpffs(t: TestContext): string {
-  const dir = mkdtempSync(join(tmpdir(), `${uniqueName()}-`))
+  const dir = mkdtempSync(join(tmpdir(), `${uniqueName('scratch')}-`))
   execFileSync('mount', ['-t', 'bpf', 'bpf', dir])
   defer(t, () => {
     execFileSync('umount', ['-l', dir])
@@ -68,7 +63,7 @@ export function scratchBpffs(t: TestContext): string {
 
 /** An empty cgroup2 directory; `inside` runs with this process in it. */
 export function scratchCgroup(t: TestContext): { dir: string; inside: <T>(work: () => T) => T } {
-  const dir = join(cgroup2Mount(), uniqueName())
+  const dir = join(cgroup2Mount(), uniqueName('scratch'))
   mkdirSync(dir)
   defer(t, () => rmdirSync(dir))
   return {
@@ -85,7 +80,8 @@ export function scratchCgroup(t: TestContext): { dir: string; inside: <T>(work: 
   }
 }
 
-function ownCgroup(): string {
+/** This process's cgroup2 path. */
+export function ownCgroup(): string {
   const lines = readFileSync('/proc/self/cgroup', 'utf8').split('\n')
   return lines.find((line) => line.startsWith('0::'))?.slice(3) ?? '/'
 }

@@ -1,6 +1,7 @@
-// closeFd, socketCookie, clockMonotonicNs.
+// closeFd, tryLock, socketCookie, clockMonotonicNs.
 #include "base/descriptors.h"
 
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +19,15 @@ Napi::Value CloseFd(const Napi::CallbackInfo& info) {
   // Never repeated on EINTR: Linux has closed it by then, and the number may be somebody else's.
   if (!args.ok() || close(fd) == 0 || errno == EINTR) return info.Env().Undefined();
   return ThrowErrno(info.Env(), errno, "cannot close descriptor " + std::to_string(fd));
+}
+
+Napi::Value TryLock(const Napi::CallbackInfo& info) {
+  Args args(info, "tryLock");
+  const int fd = args.Fd(0);
+  if (!args.ok()) return info.Env().Undefined();
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return Napi::Boolean::New(info.Env(), true);
+  if (errno == EWOULDBLOCK || errno == EINTR) return Napi::Boolean::New(info.Env(), false);
+  return ThrowErrno(info.Env(), errno, "cannot lock descriptor " + std::to_string(fd));
 }
 
 Napi::Value SocketCookie(const Napi::CallbackInfo& info) {
@@ -45,6 +55,7 @@ Napi::Value ClockMonotonicNs(const Napi::CallbackInfo& info) {
 
 void RegisterDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("closeFd", Napi::Function::New(env, CloseFd, "closeFd"));
+  exports.Set("tryLock", Napi::Function::New(env, TryLock, "tryLock"));
   exports.Set("socketCookie", Napi::Function::New(env, SocketCookie, "socketCookie"));
   exports.Set("clockMonotonicNs", Napi::Function::New(env, ClockMonotonicNs, "clockMonotonicNs"));
 }

@@ -1,4 +1,4 @@
-// bpfLinkCreate, bpfLinkUpdate, bpfLinkDetach, bpfProgAttach, bpfAttachTracepoint.
+// bpfLinkCreate, bpfLinkUpdate, bpfLinkDetach, bpfLinkProgram, bpfProgAttach, bpfAttachTracepoint.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <unistd.h>
@@ -49,6 +49,19 @@ Napi::Value LinkDetach(const Napi::CallbackInfo& info) {
   return ThrowErrno(info.Env(), errno, "cannot detach link descriptor " + std::to_string(link_fd));
 }
 
+Napi::Value LinkProgram(const Napi::CallbackInfo& info) {
+  Args args(info, "bpfLinkProgram");
+  const int link_fd = args.Fd(0);
+  if (!args.ok()) return info.Env().Undefined();
+  bpf_link_info link = {};
+  uint32_t size = sizeof(link);
+  if (bpf_obj_get_info_by_fd(link_fd, &link, &size) == 0) {
+    return Napi::Number::New(info.Env(), link.prog_id);
+  }
+  return ThrowErrno(info.Env(), errno,
+                    "cannot ask what link descriptor " + std::to_string(link_fd) + " runs");
+}
+
 Napi::Value ProgAttach(const Napi::CallbackInfo& info) {
   Args args(info, "bpfProgAttach");
   const int prog_fd = args.Fd(0);
@@ -94,6 +107,7 @@ void RegisterBpfLinks(Napi::Env env, Napi::Object exports) {
   exports.Set("bpfLinkCreate", Napi::Function::New(env, LinkCreate, "bpfLinkCreate"));
   exports.Set("bpfLinkUpdate", Napi::Function::New(env, LinkUpdate, "bpfLinkUpdate"));
   exports.Set("bpfLinkDetach", Napi::Function::New(env, LinkDetach, "bpfLinkDetach"));
+  exports.Set("bpfLinkProgram", Napi::Function::New(env, LinkProgram, "bpfLinkProgram"));
   exports.Set("bpfProgAttach", Napi::Function::New(env, ProgAttach, "bpfProgAttach"));
   exports.Set("bpfProgDetach", Napi::Function::New(env, ProgDetach, "bpfProgDetach"));
   exports.Set("bpfAttachTracepoint", Napi::Function::New(env, Tracepoint, "bpfAttachTracepoint"));

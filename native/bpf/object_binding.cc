@@ -1,4 +1,4 @@
-// bpfLoad, bpfPin, bpfGetPinned, bpfProgRun.
+// bpfLoad, bpfPin, bpfGetPinned, bpfProgInfo, bpfProgRun.
 #include <bpf/bpf.h>
 
 #include <cerrno>
@@ -139,6 +139,28 @@ Napi::Value GetPinned(const Napi::CallbackInfo& info) {
   return ThrowErrno(info.Env(), error, "cannot open pinned object " + path);
 }
 
+Napi::Value ProgInfo(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Args args(info, "bpfProgInfo");
+  const int fd = args.Fd(0);
+  if (!args.ok()) return env.Undefined();
+  bpf_prog_info program = {};
+  uint32_t size = sizeof(program);
+  if (bpf_obj_get_info_by_fd(fd, &program, &size) != 0) {
+    return ThrowErrno(env, errno, "cannot ask what program descriptor " + std::to_string(fd) +
+                                      " is");
+  }
+  std::string tag;
+  for (const uint8_t byte : program.tag) {
+    tag += "0123456789abcdef"[byte >> 4];
+    tag += "0123456789abcdef"[byte & 15];
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("id", Napi::Number::New(env, program.id));
+  object.Set("tag", Napi::String::New(env, tag));
+  return object;
+}
+
 Napi::Value ProgRun(const Napi::CallbackInfo& info) {
   Args args(info, "bpfProgRun");
   const int fd = args.Fd(0);
@@ -160,6 +182,7 @@ void RegisterBpfObjects(Napi::Env env, Napi::Object exports) {
   exports.Set("bpfLoad", Napi::Function::New(env, Load, "bpfLoad"));
   exports.Set("bpfPin", Napi::Function::New(env, Pin, "bpfPin"));
   exports.Set("bpfGetPinned", Napi::Function::New(env, GetPinned, "bpfGetPinned"));
+  exports.Set("bpfProgInfo", Napi::Function::New(env, ProgInfo, "bpfProgInfo"));
   exports.Set("bpfProgRun", Napi::Function::New(env, ProgRun, "bpfProgRun"));
 }
 

@@ -18,9 +18,15 @@ export interface Native extends NativeSockets {
   bpfPin(fd: number, path: string): void
   /** The descriptor of a pinned map, program or link; -ENOENT when there is none. */
   bpfGetPinned(path: string): number
+  /**
+   * A program's id, which none loaded later has until the next boot, and its instructions' hash.
+   */
+  bpfProgInfo(fd: number): { readonly id: number; readonly tag: string }
   bpfLinkCreate(progFd: number, targetFd: number, attachType: number): number
   bpfLinkUpdate(linkFd: number, progFd: number): void
   bpfLinkDetach(linkFd: number): void
+  /** The id of the program that the link runs. */
+  bpfLinkProgram(linkFd: number): number
   /** prog_attach, for sockmaps (there is no link for them before 6.10). */
   bpfProgAttach(progFd: number, targetFd: number, attachType: number): void
   bpfProgDetach(progFd: number, targetFd: number, attachType: number): void
@@ -66,6 +72,11 @@ export interface Native extends NativeSockets {
   netnsOpen(path: string): number
   socketCookie(fd: number): bigint
   closeFd(fd: number): void
+  /**
+   * flock(2), exclusive: false while another open file of it is locked. Closing the descriptor,
+   * also by the process's death, gives the lock back.
+   */
+  tryLock(fd: number): boolean
 
   // unix sockets with descriptors, for the keeper
   unixConnect(path: string): number

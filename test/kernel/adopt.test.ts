@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import type { Kernel } from '../../src/nodeproxy/kernel/kernel.ts'
+import { u32Bytes } from '../../src/nodeproxy/kernel/layout.ts'
+import { mapNames } from '../../src/nodeproxy/kernel/maps.ts'
 import { objectsWith } from './support/objects.ts'
 import { createPod } from './support/pod.ts'
 import { createRig, type Rig } from './support/rig.ts'
@@ -85,6 +87,77 @@ test('nothing is adopted once something is not as it was left', (t) => {
     'restarted',
   )
 })
+
+test('what another build pinned is not ours, though the names and our record are', (t) => {
+  const { rig, restart } = createRestarts(t)
+  restart()
+  const { native } = rig
+  const refused = (what: string, replace: () => void): void => {
+    assert.equal(restart().report.start, 'adopted', what)
+    replace()
+    assert.equal(restart().report.start, 'restarted', what)
+  }
+  const onPin = (
+    kind: 'links' | 'progs',
+    name: RegExp,
+    use: (fd: number, path: string) => void,
+  ) => {
+    const path = pinned(rig, kind).find((one) => name.test(one)) ?? ''
+    const fd = native.bpfGetPinned(path)
+    use(fd, path)
+    native.closeFd(fd)
+  }
+  // It kept its record somewhere else, so it left ours alone.
+  const objectDir = objectsWith(rig, { verdict: 'verdict-next' })
+  refused('another build', () => rig.reopen({ objectDir }))
+  refused('this build, but loaded by somebody else', () => rig.reopen())
+  // A start of this build that was killed half-way.
+  const load = (object: string) => loadAgain(rig, object)
+  refused('a called program', () => {
+    onPin('progs', /count_entries$/u, (_, path) => {
+      unlinkSync(path)
+      native.bpfPin(load('query')['count_entries'] ?? -1, path)
+    })
+  })
+  refused("a hook's program", () => {
+    onPin('links', /connect4-/u, (link) => {
+      native.bpfLinkUpdate(link, load('connect')['connect4'] ?? -1)
+    })
+  })
+  refused("a tracepoint's program", () => {
+    onPin('links', /enter_fcntl$/u, (_, path) => {
+      const program = load('trace')['enter_fcntl'] ?? -1
+      const link = native.bpfAttachTracepoint(program, 'syscalls', 'sys_enter_fcntl')
+      unlinkSync(path)
+      native.bpfPin(link, path)
+      native.closeFd(link)
+    })
+  })
+  refused('the verdict', () => {
+    const program = u32Bytes(load('verdict')['verdict'] ?? -1)
+    native.bpfMapUpdate(rig.map('verdicts'), u32Bytes(0), program, 0)
+  })
+})
+
+test("a pod's program that was exchanged without its pin is not adopted", async (t) => {
+  const { rig, restart } = createRestarts(t)
+  await createPod(rig)
+  restart()
+  assert.equal(restart().report.start, 'adopted')
+  const link = rig.native.bpfGetPinned(pinned(rig, 'links').find((p) => /lookup-/u.test(p)) ?? '')
+  rig.native.bpfLinkUpdate(link, loadAgain(rig, 'lookup')['lookup'] ?? -1)
+  rig.native.closeFd(link)
+  assert.equal(restart().report.start, 'restarted')
+  assert.equal(restart().report.start, 'adopted')
+})
+
+/** The programs of one of our objects once more, on the node's maps. */
+function loadAgain(rig: Rig, object: string): Readonly<Record<string, number>> {
+  const reuse = Object.fromEntries(mapNames.map((name) => [name, rig.map(name)]))
+  const loaded = rig.native.bpfLoad(join(rig.options.objectDir, `${object}.bpf.o`), { reuse })
+  rig.defer(() => loaded.close())
+  return loaded.programs
+}
 
 test('an update that fails half-way leaves nothing to adopt', (t) => {
   const { rig, restart } = createRestarts(t)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { BpfObject } from '../native.ts'
 import { type AttachContext, isWhole, kubeletState } from './attach.ts'
+import { identify, isSame, type PinnedIdentity } from './identity.ts'
 import type { FeatureState, KernelOptions } from './kernel.ts'
 import type { LoadedObjects } from './load.ts'
 import { type MapFds, type MapName, mapNames } from './maps.ts'
@@ -19,6 +20,8 @@ export interface LoadRecord {
   readonly stamp: string
   /** Names of pins in progs/. */
   readonly programs: readonly string[]
+  /** What these and the other pins stood for. */
+  readonly pinned: PinnedIdentity
   readonly rejected: Readonly<Record<string, string>>
   readonly features: readonly FeatureState[]
   readonly acceleration: readonly AcceleratedMode[]
@@ -62,8 +65,8 @@ export function adopt(
   }
   const loaded = pinnedObjects(options, pins, pinned, record)
   const context = { native: options.native, pins, loaded, ...targets }
-  const complete = record.programs.every((name) => loaded.program(name) !== undefined)
-  if (!complete || !isWhole(context)) {
+  const found = identify(options.native, pins, pinned, record.programs)
+  if (!isSame(found, record.pinned) || !isWhole(context)) {
     loaded.close()
     return undefined
   }

@@ -2,17 +2,17 @@ import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { must } from './errors.ts'
 import {
+  attachedProgram,
   attachHook,
   type HookPins,
   type HookTarget,
-  isAttached,
   pinProgram,
   removeStaleLinks,
 } from './hooks.ts'
 import type { FeatureState } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
 import { type LoadedObjects, requireProgram } from './load.ts'
-import { updateLookups } from './lookups.ts'
+import { lookupsAreKnown, updateLookups } from './lookups.ts'
 import {
   calledPrograms,
   type Hook,
@@ -71,7 +71,9 @@ export function attachAll(context: AttachContext, undo: Undo): FeatureState[] {
 export function reattach(context: AttachContext): string[] {
   const { native, pins, loaded } = context
   const wanted = wantedHooks(context)
-  const missing = wanted.filter(({ hook, target }) => !isAttached(native, pins, hook, target))
+  const missing = wanted.filter(
+    ({ hook, target }) => attachedProgram(native, pins, hook, target) === undefined,
+  )
   const undo = createUndo()
   try {
     for (const { hook, target } of missing) {
@@ -109,7 +111,10 @@ export function programsToPin(context: AttachContext): readonly string[] {
   return [...new Set([...hooks, ...calledPrograms, ...ifLoaded])]
 }
 
-/** Whether everything that attachAll() would attach is attached to these very targets. */
+/**
+ * Whether everything that attachAll() would attach is attached to these very targets, and is these
+ * very programs.
+ */
 export function isWhole(context: AttachContext): boolean {
   const { native, pins, loaded, kubelet } = context
   const hooks = wantedHooks(context)
@@ -118,7 +123,11 @@ export function isWhole(context: AttachContext): boolean {
   if (kubelet !== undefined && loaded.rejected[object] === undefined) {
     if (loaded.program(program) === undefined) return false
   }
-  return hooks.every(({ hook, target }) => isAttached(native, pins, hook, target))
+  const runsOurs = ({ hook, target }: AttachedHook): boolean => {
+    const { id } = native.bpfProgInfo(requireProgram(loaded, hook.program))
+    return attachedProgram(native, pins, hook, target) === id
+  }
+  return hooks.every(runsOurs) && lookupsAreKnown(native, pins)
 }
 
 function stateOf(

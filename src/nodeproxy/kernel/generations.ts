@@ -3,6 +3,7 @@ import { claimLayout, generationCount, pairLayout } from './abi.ts'
 import { exists, must, mustBeGone } from './errors.ts'
 import { decode, decodeAll, encode, u32Bytes, u64Bytes } from './layout.ts'
 import type { MapFds } from './maps.ts'
+import { withNodeLock } from './node-lock.ts'
 
 /** Longer without a beat than this, and a generation's slot is free: its proxy is not only slow. */
 const abandonedNs = 30_000_000_000n
@@ -23,11 +24,33 @@ export interface Claim {
  *
  * @throws Error when all slots belong to proxies that are alive
  */
-export function claimGeneration(native: Native, maps: MapFds, cgroupId: bigint): Claim {
+export function claimGeneration(native: Native, node: ClaimedNode, cgroupId: bigint): Claim {
+  const { directory, maps } = node
+  const claim = withNodeLock(native, directory, () => takeSlot(native, maps, cgroupId))
+  return { generation: claim.generation, release: () => release(native, maps, claim) }
+}
+
+interface ClaimedNode {
+  /** The node's pins, whose lock keeps two starters apart. */
+  readonly directory: string
+  readonly maps: MapFds
+}
+
+/** A slot, by who has it. */
+interface Slot {
+  readonly generation: number
+  readonly cgroupId: bigint
+  readonly claimedNs: bigint
+}
+
+function takeSlot(native: Native, maps: MapFds, cgroupId: bigint): Slot {
   const paired = pairedGenerations(native, maps)
   const slots = Array.from({ length: generationCount }, (_, slot) => slot)
   const order = [...slots.filter((slot) => !paired.has(slot)), ...paired]
-  const generation = order.find((slot) => take(native, maps, slot, cgroupId))
+  const claimedNs = native.clockMonotonicNs()
+  const generation = order.find((slot) =>
+    take(native, maps, { generation: slot, cgroupId, claimedNs }),
+  )
   if (generation === undefined) {
     throw new Error(
       `cannot start another proxy: all ${generationCount} generations of this node are alive; ` +
@@ -37,30 +60,34 @@ export function claimGeneration(native: Native, maps: MapFds, cgroupId: bigint):
   forgetPairs(native, maps, generation)
   const own = u32Bytes(generation)
   must('make the proxy known', native.bpfMapUpdate(maps.proxy_cgroups, u64Bytes(cgroupId), own, 0))
-  return { generation, release: () => release(native, maps, generation, cgroupId) }
+  return { generation, cgroupId, claimedNs }
 }
 
-function take(native: Native, maps: MapFds, slot: number, cgroupId: bigint): boolean {
-  const key = u32Bytes(slot)
-  const now = native.clockMonotonicNs()
-  const pid = process.pid
-  const claim = encode(claimLayout, { claimedNs: now, cgroupId, pid, reserved: 0 })
+function take(native: Native, maps: MapFds, slot: Slot): boolean {
+  const { generation, cgroupId, claimedNs } = slot
+  const key = u32Bytes(generation)
+  const claim = encode(claimLayout, { claimedNs, cgroupId, pid: process.pid, reserved: 0 })
   const write = (): number => native.bpfMapUpdate(maps.generation_claims, key, claim, onlyIfAbsent)
   let result = write()
-  if (result === exists && isAbandoned(native, maps, slot, now)) {
-    // Two starters may both get here: one of them will find the other's claim.
+  if (result === exists && isAbandoned(native, maps, generation, claimedNs)) {
     native.bpfMapDelete(maps.generation_claims, key)
     result = write()
   }
   if (result === exists) return false
-  must(`claim generation ${slot}`, result)
+  must(`claim generation ${generation}`, result)
   return true
 }
 
-function isAbandoned(native: Native, maps: MapFds, slot: number, nowNs: bigint): boolean {
+function claimOf(native: Native, maps: MapFds, slot: number) {
   const bytes = new Uint8Array(claimLayout.bytes)
-  if (native.bpfMapLookup(maps.generation_claims, u32Bytes(slot), bytes) < 0) return true
-  const { claimedNs, pid } = decode(claimLayout, bytes)
+  const found = native.bpfMapLookup(maps.generation_claims, u32Bytes(slot), bytes) === 0
+  return found ? decode(claimLayout, bytes) : undefined
+}
+
+function isAbandoned(native: Native, maps: MapFds, slot: number, nowNs: bigint): boolean {
+  const claim = claimOf(native, maps, slot)
+  if (claim === undefined) return true
+  const { claimedNs, pid } = claim
   const beatNs = Atomics.load(beats(native, maps), slot)
   const lastNs = beatNs > claimedNs ? beatNs : claimedNs
   return nowNs - lastNs > (processExists(pid) ? abandonedNs : deadNs)
@@ -104,7 +131,11 @@ function forgetPairs(native: Native, maps: MapFds, generation: number): void {
 }
 
 /** Only what is this generation's: another one may run in the same cgroup, before or after it. */
-function release(native: Native, maps: MapFds, generation: number, cgroupId: bigint): void {
+function release(native: Native, maps: MapFds, slot: Slot): void {
+  const { generation, cgroupId, claimedNs } = slot
+  const claim = claimOf(native, maps, generation)
+  // It stood still for so long that another one has the slot.
+  if (claim !== undefined && (claim.pid !== process.pid || claim.claimedNs !== claimedNs)) return
   Atomics.store(beats(native, maps), generation, 0n)
   const gone = native.bpfMapDelete(maps.generation_claims, u32Bytes(generation))
   mustBeGone(`give generation ${generation} back`, gone)

@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, statSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { failed } from './errors.ts'
+import { linkedProgram } from './identity.ts'
 import type { Hook } from './objects.ts'
 import { pinnedNames, repin, unpin } from './pins.ts'
 import type { Undo } from './undo.ts'
@@ -47,15 +48,14 @@ function linkPin(pins: HookPins, hook: Hook, target: HookTarget): string {
   return join(pins.links, `${hook.program}-${target.id}`)
 }
 
-export function isAttached(
+/** The id of the program that this hook runs on this cgroup; undefined when it is not attached. */
+export function attachedProgram(
   native: Native,
   pins: HookPins,
   hook: Hook,
   target: HookTarget,
-): boolean {
-  const link = native.bpfGetPinned(linkPin(pins, hook, target))
-  if (link >= 0) native.closeFd(link)
-  return link >= 0
+): number | undefined {
+  return linkedProgram(native, linkPin(pins, hook, target))
 }
 
 /**

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { ownNetnsPlaceholder } from './abi.ts'
 import { type HookPins, removeLink, updateLink } from './hooks.ts'
+import { linkedProgram, pinnedProgram } from './identity.ts'
 import type { LoadedObjects } from './load.ts'
 import { lookupHook } from './objects.ts'
 import { pinnedNames, repin, unpin } from './pins.ts'
@@ -87,6 +88,16 @@ export function updateLookups(
     for (const [name, progFd] of copies) repin(native, progFd, join(pins.programs, name))
     closeAll(native, copies)
   }
+}
+
+/** Whether each pod's link runs the program that is pinned for it: its update was not cut short. */
+export function lookupsAreKnown(native: Native, pins: HookPins): boolean {
+  return pinnedNames(pins.links)
+    .filter((name) => name.startsWith(prefix))
+    .every((name) => {
+      const pinned = pinnedProgram(native, join(pins.programs, name))
+      return pinned !== undefined && pinned === linkedProgram(native, join(pins.links, name))
+    })
 }
 
 function closeAll(native: Native, copies: Map<string, number>): void {

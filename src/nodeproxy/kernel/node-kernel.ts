@@ -16,6 +16,7 @@ import { decode, encode, u32Bytes, u64Bytes } from './layout.ts'
 import { type LoadedObjects, possibleSettings, requireProgram } from './load.ts'
 import { readMapFill } from './map-fill.ts'
 import type { MapFds } from './maps.ts'
+import { withNodeLock } from './node-lock.ts'
 import type { PinPaths } from './pins.ts'
 import { enrolPod, excludeNetns, isEnrolled, listPods, type PodContext, removePod } from './pods.ts'
 import { encodeSettings, type Settings } from './settings.ts'
@@ -143,7 +144,7 @@ function lifeMethods({ options, loaded, directory }: KernelParts, events: EventW
   return {
     claimGeneration: (cgroupId) => {
       if (claim !== undefined) throw new Error('this process has a generation already')
-      claim = claimGeneration(native, loaded.maps, cgroupId)
+      claim = claimGeneration(native, { directory, maps: loaded.maps }, cgroupId)
       return claim.generation
     },
     isAccompanied: () => isAccompanied(native, loaded.maps, claim?.generation ?? -1),
@@ -154,7 +155,7 @@ function lifeMethods({ options, loaded, directory }: KernelParts, events: EventW
     close,
     uninstall: () => {
       close()
-      removeNode(native, directory)
+      withNodeLock(native, directory, () => removeNode(native, directory))
     },
   } satisfies Partial<Kernel>
 }

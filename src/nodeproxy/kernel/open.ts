@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { layoutVersion } from './abi.ts'
@@ -6,11 +5,13 @@ import { allowedModes } from './acceleration.ts'
 import { adopt, forgetRecord, writeRecord } from './adopt.ts'
 import { attachAll, programsToPin } from './attach.ts'
 import { must } from './errors.ts'
+import { identify } from './identity.ts'
 import type { FeatureState, Kernel, KernelOptions, LoadReport } from './kernel.ts'
 import { u32Bytes } from './layout.ts'
 import { type LoadedObjects, loadObjects } from './load.ts'
 import { defaultMapSizes, type MapFds, type MapName, mapNames, maxEntriesOf } from './maps.ts'
 import { createKernel } from './node-kernel.ts'
+import { withNodeLock } from './node-lock.ts'
 import {
   layoutDir,
   nodeDir,
@@ -38,9 +39,12 @@ const sharedMap: MapName = 'active_layout'
  */
 export function openKernel(options: KernelOptions): Kernel {
   requireBpffs(options.bpffsDir)
-  const maxEntries = maxEntriesOf({ ...defaultMapSizes, ...options.mapSizes })
   const directory = nodeDir(options.bpffsDir, options.node)
-  mkdirSync(directory, { recursive: true })
+  return withNodeLock(options.native, directory, () => openLocked(options, directory))
+}
+
+function openLocked(options: KernelOptions, directory: string): Kernel {
+  const maxEntries = maxEntriesOf({ ...defaultMapSizes, ...options.mapSizes })
   removeAside(directory)
   const target = layoutDir(directory, layoutVersion)
   const older = pinnedLayouts(directory).some((version) => version < layoutVersion)
@@ -95,7 +99,9 @@ function openLoaded(place: Place): Kernel {
     const features = [...attachAll(context, undo), acceleration.auto]
     const programs = programsToPin(context)
     const { rejected } = loaded
-    writeRecord(options, { programs, rejected, features, acceleration: acceleration.modes })
+    const { modes } = acceleration
+    const left = identify(native, pins, loaded.maps, programs)
+    writeRecord(options, { programs, pinned: left, rejected, features, acceleration: modes })
     const fresh = pinned.origins === undefined
     const start = fresh ? (older ? 'beside' : 'fresh') : 'restarted'
     const report = reportOf(place, loaded, start, features)

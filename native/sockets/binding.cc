@@ -1,5 +1,6 @@
 // netnsCreate and the socket calls.
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -162,6 +163,17 @@ Napi::Value Unread(const Napi::CallbackInfo& info) {
   return Result(info, result < 0 ? result : bytes);
 }
 
+// What the kernel charges to the receiver: sk_rmem_alloc.
+Napi::Value Charged(const Napi::CallbackInfo& info) {
+  Args args(info, "socketCharged");
+  const int fd = args.Fd(0);
+  if (!args.ok()) return info.Env().Undefined();
+  uint32_t memory[SK_MEMINFO_VARS] = {};
+  socklen_t size = sizeof(memory);
+  const int result = getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size);
+  return Result(info, result < 0 ? result : static_cast<int>(memory[SK_MEMINFO_RMEM_ALLOC]));
+}
+
 Napi::Value SetOption(const Napi::CallbackInfo& info) {
   Args args(info, "socketSetOption");
   const int fd = args.Fd(0);
@@ -214,6 +226,7 @@ void RegisterSockets(Napi::Env env, Napi::Object exports) {
   exports.Set("socketSend", Napi::Function::New(env, Send, "socketSend"));
   exports.Set("socketReceive", Napi::Function::New(env, Receive, "socketReceive"));
   exports.Set("socketUnread", Napi::Function::New(env, Unread, "socketUnread"));
+  exports.Set("socketCharged", Napi::Function::New(env, Charged, "socketCharged"));
   exports.Set("socketSetOption", Napi::Function::New(env, SetOption, "socketSetOption"));
   exports.Set("socketSetBlocking", Napi::Function::New(env, SetBlocking, "socketSetBlocking"));
   exports.Set("socketSplice", Napi::Function::New(env, Splice, "socketSplice"));

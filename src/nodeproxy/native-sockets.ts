@@ -26,6 +26,8 @@ export interface NativeSockets {
   socketReceive(fd: number, buffer: Uint8Array): number
   /** Bytes that wait to be received, as ioctl(FIONREAD) tells them. */
   socketUnread(fd: number): number
+  /** Bytes of memory that the kernel charges to what waits to be received (sk_rmem_alloc). */
+  socketCharged(fd: number): number
   socketSetOption(fd: number, level: number, option: number, value: Uint8Array): number
   socketSetBlocking(fd: number, blocking: boolean, call: 'fcntl' | 'ioctl'): number
   /** splice(2) without waiting; one of the two must be a pipe, or it gives -EINVAL. */

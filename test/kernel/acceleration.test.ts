@@ -1,7 +1,12 @@
-// Which modes of acceleration this kernel serves, by what FIONREAD says of accelerated sockets.
+// Which modes of acceleration this kernel serves, by what it counts of accelerated sockets.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import test from 'node:test'
+import { whyNotAccelerated } from '../../src/nodeproxy/kernel/acceleration.ts'
 import { inHash, openConnection } from './support/connection.ts'
+import { objectsWith } from './support/objects.ts'
 import { createPod } from './support/pod.ts'
 import { createRig, type Rig } from './support/rig.ts'
 import { createSockets, until } from './support/sockets.ts'
@@ -43,6 +48,28 @@ test('the verdict is told, and says what a pod that asks for auto gets', async (
   assert.equal(told.length, state.on ? 0 : 1)
   if (state.on) assert.equal(state.reason, '')
   else assert.match(state.reason, /FIONREAD .* nginx/u)
+})
+
+test('no mode is served where redirected bytes are charged to nobody, whoever asks', async (t) => {
+  const rig = createRig(t)
+  assert.ok(rig.kernel.settings().acceleration.includes('full'), 'this kernel charges them')
+  const state = mkdtempSync(join(tmpdir(), 'sluice-acceleration-'))
+  rig.defer(() => rmSync(state, { recursive: true }))
+  const objectDir = objectsWith(rig, { redirect: 'uncharged' })
+  const recordPath = join(state, 'kernel.json')
+  for (const start of ['restarted', 'adopted']) {
+    const kernel = rig.reopen({ objectDir, recordPath })
+    assert.equal(kernel.report.start, start)
+    const off = kernel.report.features.filter(({ on }) => !on)
+    assert.deepEqual(
+      off.map(({ name }) => name),
+      ['acceleration', 'acceleration auto'],
+    )
+    for (const { reason } of off) assert.match(reason, /does not charge redirected bytes .*0 for/u)
+    assert.match(whyNotAccelerated(kernel.report, kernel.settings(), 'full'), /does not charge/u)
+    kernel.setSettings({ acceleration: ['auto', 'full'] })
+    assert.deepEqual(kernel.settings().acceleration, [])
+  }
 })
 
 test('where auto is not served its sockets stay out, and those of full enter', async (t) => {

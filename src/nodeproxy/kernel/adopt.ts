@@ -7,7 +7,7 @@ import { identify, isSame, type PinnedIdentity } from './identity.ts'
 import type { FeatureState, KernelOptions } from './kernel.ts'
 import type { LoadedObjects } from './load.ts'
 import { type MapFds, type MapName, mapNames } from './maps.ts'
-import { lookupHook, optionalObjects, requiredObjects } from './objects.ts'
+import { lookupHook, optionalObjects, redirectObject, requiredObjects } from './objects.ts'
 import type { PinPaths } from './pins.ts'
 import type { AcceleratedMode } from './settings.ts'
 
@@ -36,7 +36,7 @@ export interface Adopted {
 /** Two builds with the same stamp load the same programs. */
 export function stampOf(options: KernelOptions): string {
   const { objectDir, settings, podsCgroupDir, probeCgroupDir = '' } = options
-  const files = [...requiredObjects, ...optionalObjects].map((name) => {
+  const files = [...requiredObjects, ...optionalObjects, redirectObject].map((name) => {
     const path = join(objectDir, `${name}.bpf.o`)
     const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0)
     // Nobody forges a build here, and node:crypto takes a restart 12 ms to load.

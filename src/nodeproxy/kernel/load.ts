@@ -4,7 +4,6 @@ import { textOf } from './errors.ts'
 import type { MapFds, MapName } from './maps.ts'
 import { mapNames } from './maps.ts'
 import { optionalObjects, requiredObjects } from './objects.ts'
-import type { Settings } from './settings.ts'
 
 export interface LoadedObjects {
   /** All maps, by name; they live until close(). */
@@ -67,16 +66,6 @@ export function loadObjects(native: Native, request: LoadRequest): LoadedObjects
     close()
     throw error
   }
-}
-
-/**
- * Without a verdict program a socket in the sockhash would only have the disadvantages; without the
- * setsockopt program it would hand over clear text with kTLS.
- */
-export function possibleSettings(loaded: LoadedObjects, settings: Settings): Settings {
-  const { verdict, sockopt } = loaded.rejected
-  const possible = verdict === undefined && sockopt === undefined
-  return possible ? settings : { ...settings, acceleration: [] }
 }
 
 function findObject(objects: readonly BpfObject[], program: string): BpfObject | undefined {

@@ -5,6 +5,7 @@ import {
   spliceUserLayout,
   usageLayout,
 } from './abi.ts'
+import { possibleSettings } from './acceleration.ts'
 import { reattach } from './attach.ts'
 import { readCounters } from './counters.ts'
 import { must } from './errors.ts'
@@ -13,7 +14,7 @@ import { type EventWatch, watchEvents } from './event-watch.ts'
 import { type Claim, claimGeneration, isAccompanied } from './generations.ts'
 import type { Kernel, KernelFds, KernelOptions, LoadReport, Usage } from './kernel.ts'
 import { decode, encode, u32Bytes, u64Bytes } from './layout.ts'
-import { type LoadedObjects, possibleSettings, requireProgram } from './load.ts'
+import { type LoadedObjects, requireProgram } from './load.ts'
 import { readMapFill } from './map-fill.ts'
 import type { MapFds } from './maps.ts'
 import { withNodeLock } from './node-lock.ts'
@@ -111,11 +112,12 @@ function podMethods({ options, pins, loaded }: KernelParts) {
   } satisfies Partial<Kernel>
 }
 
-function settingsMethods({ options, loaded, directory, settings: atStart }: KernelParts) {
+function settingsMethods(parts: KernelParts) {
+  const { options, loaded, directory, report, settings: atStart } = parts
   const { native } = options
   let settings = atStart
   const write = (wanted: Settings): void => {
-    const next = possibleSettings(loaded, wanted)
+    const next = possibleSettings(report.features, wanted)
     const bytes = encodeSettings(next, layoutsBefore(directory).length > 0)
     must('write settings', native.bpfMapUpdate(loaded.maps.settings, u32Bytes(0), bytes, 0))
     settings = next

@@ -51,6 +51,10 @@ export const verdictHook: Hook = {
 }
 export const verdictProgram = 'verdict'
 
+/** What a start finds out with how this kernel counts, on a sockhash of its own. */
+export const redirectObject = 'redirect'
+export const redirectProgram = 'redirect_to_zero'
+
 export const traceHooks = [
   { program: 'enter_fcntl', object: 'trace', tracepoint: 'sys_enter_fcntl' },
   { program: 'enter_ioctl', object: 'trace', tracepoint: 'sys_enter_ioctl' },

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { layoutVersion } from './abi.ts'
-import { allowedModes } from './acceleration.ts'
+import { allowedModes, withAcceleration } from './acceleration.ts'
 import { adopt, forgetRecord, writeRecord } from './adopt.ts'
 import { attachAll, programsToPin } from './attach.ts'
 import { must } from './errors.ts'
@@ -96,7 +96,8 @@ function openLoaded(place: Place): Kernel {
     writeSettings(place, loaded, settings)
     const pins = pinPaths(target)
     const context = { native, pins, loaded, ...targets }
-    const features = [...attachAll(context, undo), acceleration.auto]
+    const attached = attachAll(context, undo)
+    const features = withAcceleration(attached, acceleration)
     const programs = programsToPin(context)
     const { rejected } = loaded
     const { modes } = acceleration

@@ -1,5 +1,5 @@
 import { type Answer, type Ask, failed, passed } from '../ask.ts'
-import { askFionread } from '../../kernel/probe-fionread.ts'
+import { askFionread } from '../../kernel/probe-sockets.ts'
 import { attachTypes } from '../attach-types.ts'
 import { queuedBytes, writeListener } from '../probe-maps.ts'
 import { errnoName, pattern, receiveAll, sendThrough, until } from '../sockets.ts'

@@ -10,6 +10,13 @@ export interface Unread {
   readonly reported: number
 }
 
+/** What is charged to a socket into which bytes were redirected. */
+export interface Charge {
+  /** Bytes that wait in it. */
+  readonly waiting: number
+  readonly charged: number
+}
+
 /** Both ends of a connection on loopback. */
 interface Ends {
   readonly client: number
@@ -19,7 +26,7 @@ interface Ends {
 const address = '127.0.0.1'
 const early = new Uint8Array(5)
 const late = new Uint8Array(7)
-const patienceMs = 1_000
+const patienceMs = 10_000
 const EAGAIN = 11
 const EINPROGRESS = 115
 
@@ -43,8 +50,7 @@ export function askFionread(native: Native, sockhash: number, netnsFd: number): 
   // Not in the sockhash yet: what is said here is the truth, and says that the bytes have arrived.
   patiently('bytes to arrive', () => native.socketUnread(server) === early.length || undefined)
   for (const fd of [client, server]) {
-    const key = u64Bytes(native.socketCookie(fd))
-    done('put a socket into a sockhash', native.bpfMapUpdate(sockhash, key, fdValue(fd), 0))
+    enter(native, sockhash, native.socketCookie(fd), fd)
   }
   const first = native.socketUnread(server)
   if (first !== early.length) return { waiting: early.length, reported: first }
@@ -57,6 +63,29 @@ export function askFionread(native: Native, sockhash: number, netnsFd: number): 
     if (reported !== waiting) rest()
   }
   return { waiting, reported }
+}
+
+/**
+ * Puts both ends of a TCP connection into the sockhash, the receiver under key 0, sends, and asks
+ * what the receiver is charged. Where that is less than what waits, nothing would bound the queue
+ * of a slow reader.
+ *
+ * @param sockhash its verdict program redirects to key 0
+ * @throws Error when the question could not be asked
+ */
+export function askCharge(native: Native, sockhash: number, netnsFd: number): Charge {
+  using opened = new DisposableStack()
+  const own = (what: string, fd: number): number => {
+    opened.defer(() => native.closeFd(done(what, fd)))
+    return fd
+  }
+  const { client, server } = connectPair(native, netnsFd, own)
+  enter(native, sockhash, native.socketCookie(client), client)
+  enter(native, sockhash, 0n, server)
+  send(native, client, late)
+  // A redirected byte waits where it is to be when send(2) returns.
+  const charged = done('getsockopt(SO_MEMINFO)', native.socketCharged(server))
+  return { waiting: late.length, charged }
 }
 
 function connectPair(
@@ -75,6 +104,11 @@ function connectPair(
     return accepted === -EAGAIN ? undefined : accepted
   })
   return { client, server: own('accept(2)', server) }
+}
+
+function enter(native: Native, sockhash: number, key: bigint, fd: number): void {
+  const result = native.bpfMapUpdate(sockhash, u64Bytes(key), fdValue(fd), 0)
+  done('put a socket into a sockhash', result)
 }
 
 function send(native: Native, fd: number, bytes: Uint8Array): void {

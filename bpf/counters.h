@@ -52,7 +52,7 @@
 	X(LOOKUP_PROXY_DEAD_DROPPED)                                                     \
 	X(LOOKUP_NO_LISTENER_DIRECT)                                                     \
 	X(LOOKUP_NO_LISTENER_DROPPED)                                                    \
-	X(LOOKUP_ASSIGN_FAILED) /* dropped: the listener's family or netns is wrong */   \
+	X(LOOKUP_ASSIGN_FAILED) /* dropped: the listener was destroyed, or is another's */ \
 	X(LOOKUP_INACTIVE)	/* another layout intercepts */                          \
 	X(HASH_ENTERED)                                                                  \
 	X(HASH_SKIPPED_OFF)	 /* acceleration off for this pod or kernel */           \

@@ -43,7 +43,8 @@ static __always_inline int steer(struct bpf_sk_lookup *ctx, const struct sluice_
 		return count(missing_verdict == SK_PASS ? SLUICE_COUNT_LOOKUP_NO_LISTENER_DIRECT
 							: SLUICE_COUNT_LOOKUP_NO_LISTENER_DROPPED,
 			     missing_verdict);
-	long error = bpf_sk_assign(ctx, listener, 0);
+	/* Destroyed by root in the pod (SOCK_DESTROY), it would swallow the SYN. */
+	long error = listener->state == BPF_TCP_LISTEN ? bpf_sk_assign(ctx, listener, 0) : -1;
 	bpf_sk_release(listener);
 	if (error)
 		return count(SLUICE_COUNT_LOOKUP_ASSIGN_FAILED, SK_DROP);

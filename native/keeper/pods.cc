@@ -6,17 +6,13 @@
 
 #include <cerrno>
 
+#include "base/is_listener.h"
+
 namespace sluice {
 namespace {
 
 // One listener's share of a turn.
 constexpr int kResetsPerTurn = 64;
-
-bool IsListener(int fd) {
-  int listening = 0;
-  socklen_t size = sizeof(listening);
-  return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
-}
 
 }  // namespace
 
@@ -88,7 +84,11 @@ void Pods::ResetWaiting(int listener) {
     // What comes after a proxy's beat is that proxy's, also before the next tick.
     if (!may_reset_()) return;
     const UniqueFd accepted(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!accepted.valid()) return;
+    if (!accepted.valid()) {
+      // Destroyed by somebody in the pod; epoll would report that again and again.
+      if (errno == EINVAL) loop_.Remove(listener);
+      return;
+    }
     const linger reset = {1, 0};
     setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
     counters_[kStatWaitingReset]++;

@@ -1,4 +1,4 @@
-// netnsOpen, netnsListen, netnsInspect.
+// netnsOpen, netnsListen, socketListens, netnsInspect.
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "base/args.h"
+#include "base/is_listener.h"
 #include "netns/inspect.h"
 #include "netns/netns_thread.h"
 #include "netns/register.h"
@@ -159,6 +160,13 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd.release());
 }
 
+Napi::Value Listens(const Napi::CallbackInfo& info) {
+  Args args(info, "socketListens");
+  const int fd = args.Fd(0);
+  if (!args.ok()) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), IsListener(fd));
+}
+
 }  // namespace
 
 void RegisterNetns(Napi::Env env, Napi::Object exports) {
@@ -169,6 +177,7 @@ void RegisterNetns(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(
                   env, [calls](const Napi::CallbackInfo& info) { return Listen(info, *calls); },
                   "netnsListen"));
+  exports.Set("socketListens", Napi::Function::New(env, Listens, "socketListens"));
   exports.Set("netnsInspect",
               Napi::Function::New(
                   env, [calls](const Napi::CallbackInfo& info) { return Inspect(info, *calls); },

@@ -64,6 +64,8 @@ export interface Native extends NativeSockets {
    * non-blocking and close-on-exec. It keeps the namespace alive: close it when the pod ends.
    */
   netnsListen(netnsFd: number, family: 4 | 6, backlog: number): Promise<number>
+  /** False for one that somebody in the pod has destroyed (SOCK_DESTROY, `ss -K`). */
+  socketListens(fd: number): boolean
   netnsInspect(netnsFd: number): Promise<NetnsFacts>
   /**
    * Opens the file of a network namespace (as in /proc/PID/ns/net); throws EINVAL when it is

@@ -34,6 +34,8 @@ export interface Agent {
   configurationChanged(uid?: string): void
   /** The kernel saw a connect from a namespace that nobody classified. */
   unclassifiedSeen(): void
+  /** A worker cannot accept from a listener of this pod. */
+  listenerFailed(podId: number): void
   pods(): readonly PodStatus[]
   readonly watches: number
   readonly errors: number
@@ -83,6 +85,10 @@ export function startAgent(options: AgentOptions): Agent {
       else state.queue.add(uid)
     },
     unclassifiedSeen: () => scanSoon(state),
+    listenerFailed(podId) {
+      for (const record of state.records.values())
+        if (record.podId === podId) state.queue.add(record.uid)
+    },
     pods: () =>
       [...state.records.values()].map((record) =>
         statusOf(record, handles.enrolments.get(record.uid)),
@@ -125,6 +131,7 @@ function newState(options: AgentOptions): State {
       cgroupOf: (uid) => state.cgroups.get(uid),
       ownerOf: (address, except) => ownerOf(records, address, except),
       lookAgain: (uid) => state.queue.add(uid),
+      listenersLost: (uid) => listenersLost(state, uid),
     },
     queue: createWorkQueue({
       work: (uid) => work(state, uid),
@@ -162,6 +169,13 @@ function workFailed(state: State, uid: string, error: unknown, retryInMs: number
     setState(record, 'failed', message, Date.now())
   }
   state.options.onError({ pod: podName(state.options.handles, uid), message, retryInMs })
+}
+
+function listenersLost(state: State, uid: string): void {
+  const message =
+    'its listeners were destroyed (root with NET_ADMIN in the pod can, by `ss -K`): making new ones'
+  state.errors += 1
+  state.options.onError({ pod: podName(state.options.handles, uid), message, retryInMs: 0 })
 }
 
 function watchFailed(state: State, path: string, error: Error): void {

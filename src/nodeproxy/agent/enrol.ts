@@ -22,16 +22,14 @@ export async function enrol(
   const { native, kernel, listeners: store, audience } = handles
   const before = record.enrolled
   const pod = { netnsFd: netns.fd, netnsCookie: netns.cookie }
-  const listeners =
-    before !== undefined && sameFamilies(before.addresses, addresses)
-      ? before.listeners
-      : await openListeners(native, store, pod, addresses)
+  const had = before?.listeners
+  const listeners = await openListeners(native, store, pod, addresses, had)
   try {
     const { podId, uid } = record
     await Promise.all([
       audience.serve({ podId, uid, netnsFd: netns.fd, addresses, listeners, enrolment }),
       // Also what it keeps already: this proxy puts it again should the keeper be replaced.
-      listeners === before?.listeners ? undefined : store.keep(netns.cookie, uid, listeners),
+      listeners === had ? undefined : store.keep(netns.cookie, uid, listeners),
     ])
     // The table of a whole kernel is slow to read, and a pod that an earlier proxy enrolled has its
     // connections through the mesh: a restart is not to wait for that.
@@ -53,12 +51,10 @@ export async function enrol(
       await audience.retire(record.podId, 'ended')
       await store.drop(netns.cookie)
     }
-    if (listeners !== before?.listeners) closeListeners(native, listeners)
+    closeListeners(native, listeners, had)
     throw error
   }
-  if (before !== undefined && before.listeners !== listeners) {
-    closeListeners(native, before.listeners)
-  }
+  if (had !== undefined) closeListeners(native, had, listeners)
   return { addresses, enrolment, listeners }
 }
 
@@ -75,12 +71,5 @@ export function inForce(
     now.workload === enrolment.workload &&
     enrolled.addresses.ipv4 === addresses.ipv4 &&
     enrolled.addresses.ipv6 === addresses.ipv6
-  )
-}
-
-function sameFamilies(a: PodAddresses, b: PodAddresses): boolean {
-  return (
-    (a.ipv4 === undefined) === (b.ipv4 === undefined) &&
-    (a.ipv6 === undefined) === (b.ipv6 === undefined)
   )
 }

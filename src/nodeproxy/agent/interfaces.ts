@@ -6,7 +6,10 @@ import type { PodAddresses } from './addresses.ts'
 
 /** The narrow handles that the agent works through: each names the least it needs. */
 export interface AgentHandles {
-  readonly native: Pick<Native, 'netnsOpen' | 'netnsInspect' | 'netnsListen' | 'closeFd'>
+  readonly native: Pick<
+    Native,
+    'netnsOpen' | 'netnsInspect' | 'netnsListen' | 'socketListens' | 'closeFd'
+  >
   readonly kernel: Pick<
     Kernel,
     'enrolPod' | 'excludeNetns' | 'removePod' | 'removePodsExcept' | 'enrolledNetns'

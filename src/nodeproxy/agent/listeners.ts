@@ -13,39 +13,58 @@ const kinds = [
   { name: 'inbound6', family: 6 },
 ] as const
 
-type ListenerNative = Pick<Native, 'netnsListen' | 'closeFd'>
+type ListenerNative = Pick<Native, 'netnsListen' | 'socketListens' | 'closeFd'>
 
 /**
- * The pod's listeners, one per direction and family it has: those that the keeper held, and new
- * ones for what is missing. All or nothing: on an error none that was made here remains.
+ * The pod's listeners, one per direction and family it has: of those it has already, or that the
+ * keeper held, the ones that still listen, and new ones for what is missing; `had` itself when
+ * nothing changes. All or nothing: on an error none that was made here remains. What `had` holds
+ * stays the caller's.
  */
 export async function openListeners(
   native: ListenerNative,
   store: KeptListeners,
   pod: { readonly netnsFd: number; readonly netnsCookie: bigint },
   addresses: PodAddresses,
+  had: PodListeners | undefined,
 ): Promise<PodListeners> {
-  const listeners: { -readonly [name in keyof PodListeners]: number } = {
-    ...store.take(pod.netnsCookie),
-  }
+  const earlier = had ?? store.take(pod.netnsCookie)
+  const listeners: { -readonly [name in keyof PodListeners]: number } = {}
   const opened = await Promise.allSettled(
     kinds.map(async ({ name, family }) => {
       const wanted = family === 4 ? addresses.ipv4 : addresses.ipv6
-      if (wanted === undefined || listeners[name] !== undefined) return
-      listeners[name] = await native.netnsListen(pod.netnsFd, family, backlog)
+      const kept = earlier[name]
+      if (wanted === undefined) return
+      if (kept !== undefined && native.socketListens(kept)) listeners[name] = kept
+      else listeners[name] = await native.netnsListen(pod.netnsFd, family, backlog)
     }),
   )
-  for (const result of opened) {
-    if (result.status === 'fulfilled') continue
-    closeListeners(native, listeners)
-    throw result.reason
+  const failed = opened.find((result) => result.status === 'rejected')
+  if (failed === undefined) {
+    if (had === undefined) closeListeners(native, earlier, listeners)
+    else if (descriptorsOf(had).join() === descriptorsOf(listeners).join()) return had
+    return listeners
   }
-  return listeners
+  closeListeners(native, listeners, had)
+  if (had === undefined) closeListeners(native, earlier, listeners)
+  throw failed.reason
 }
 
-export function closeListeners(native: Pick<Native, 'closeFd'>, listeners: PodListeners): void {
-  for (const { name } of kinds) {
-    const fd = listeners[name]
-    if (fd !== undefined) native.closeFd(fd)
-  }
+/** False when one was destroyed, which root in the pod can do: `ss -K`. */
+export function allListen(native: Pick<Native, 'socketListens'>, listeners: PodListeners): boolean {
+  return descriptorsOf(listeners).every((fd) => native.socketListens(fd))
+}
+
+/** Closes them, but for those that are in `except` too. */
+export function closeListeners(
+  native: Pick<Native, 'closeFd'>,
+  listeners: PodListeners,
+  except: PodListeners = {},
+): void {
+  const stay = new Set(descriptorsOf(except))
+  for (const fd of descriptorsOf(listeners)) if (!stay.has(fd)) native.closeFd(fd)
+}
+
+function descriptorsOf(listeners: PodListeners): readonly number[] {
+  return kinds.flatMap(({ name }) => listeners[name] ?? [])
 }

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type PodCgroup, processesBelow } from './cgroup-tree.ts'
 
@@ -19,19 +19,47 @@ export function netnsInode(path: string): bigint {
 }
 
 /**
- * Looks at the pod's processes in turn until one is outside the node's namespace: a runtime's first
- * process joins the pod's cgroup before its namespace.
+ * Looks at the pod's processes for one outside the node's namespace: a runtime's first process
+ * joins the pod's cgroup before its namespace. A process may make a namespace of its own (root, or
+ * anyone in a user namespace) and is not to take the pod out of the mesh by that: the one that is
+ * held stays the pod's while anybody is in it, and else it is that of the oldest process, the
+ * sandbox's.
  */
-export function netnsOfPod(pod: PodCgroup, procDir: string, nodeInode: bigint): PodNetns {
+export function netnsOfPod(
+  pod: PodCgroup,
+  procDir: string,
+  nodeInode: bigint,
+  held: bigint | undefined,
+): PodNetns {
   let inNode = false
+  const outside: { inode: bigint; pid: number; path: string }[] = []
   for (const pid of processesBelow(pod.dir)) {
     const path = join(procDir, String(pid), 'ns/net')
     const inode = inodeOrUndefined(path)
     if (inode === undefined) continue
-    if (inode !== nodeInode) return { kind: 'own', inode, pid, path }
-    inNode = true
+    if (inode === held) return { kind: 'own', inode, pid, path }
+    if (inode === nodeInode) inNode = true
+    else outside.push({ inode, pid, path })
   }
-  return inNode ? { kind: 'node' } : { kind: 'empty' }
+  const [first, ...others] = outside
+  if (first === undefined) return inNode ? { kind: 'node' } : { kind: 'empty' }
+  if (others.every(({ inode }) => inode === first.inode)) return { kind: 'own', ...first }
+  const age = new Map(outside.map(({ pid }) => [pid, startedAt(procDir, pid)]))
+  const oldest = outside.reduce((a, b) => ((age.get(b.pid) ?? 0) < (age.get(a.pid) ?? 0) ? b : a))
+  return { kind: 'own', ...oldest }
+}
+
+/**
+ * Clock ticks since boot: field 22 of /proc/PID/stat, behind a name that may contain anything.
+ * Infinity for one that has ended.
+ */
+function startedAt(procDir: string, pid: number): number {
+  try {
+    const stat = readFileSync(join(procDir, String(pid), 'stat'), 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
 }
 
 /** A process may end between two reads, and a zombie has no namespaces. */

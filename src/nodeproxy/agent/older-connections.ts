@@ -8,8 +8,9 @@ export function refreshOlderConnections(record: PodRecord, context: ReconcileCon
   if (record.connectionsBeforeOpen === 0) return
   const cgroup = context.cgroupOf(record.uid)
   if (cgroup === undefined) return
-  const found = netnsOfPod(cgroup, context.procDir, context.nodeInode)
+  const { procDir, nodeInode } = context
+  const found = netnsOfPod(cgroup, procDir, nodeInode, record.netns?.inode)
   if (found.kind !== 'own') return
-  const now = openConnections(context.procDir, found.pid)
+  const now = openConnections(procDir, found.pid)
   record.connectionsBeforeOpen = [...record.connectionsBefore].filter((one) => now.has(one)).length
 }

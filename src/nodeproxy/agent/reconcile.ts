@@ -3,6 +3,7 @@ import type { PodEnrolment } from '../../model/resources.ts'
 import { addressList, checkAddresses } from './addresses.ts'
 import type { PodCgroup } from './cgroup-tree.ts'
 import { enrol, inForce } from './enrol.ts'
+import { allListen } from './listeners.ts'
 import type { AgentHandles } from './interfaces.ts'
 import { netnsOfPod } from './netns-of-pod.ts'
 import { type HeldNetns, type PodRecord, setState } from './record.ts'
@@ -21,11 +22,15 @@ export interface ReconcileContext {
   readonly ownerOf: (address: string, except: string) => string | undefined
   /** That pod may have ended: have a look at it. */
   readonly lookAgain: (uid: string) => void
+  /** The listeners of this pod were destroyed; new ones are about to be made. */
+  readonly listenersLost: (uid: string) => void
 }
 
 const done: WorkResult = { done: true }
 /** A runtime's first process joins the pod's cgroup before its namespace; this long it may take. */
 const startGraceMs = 10_000
+/** Root in a pod may destroy its listeners all the time; the agent has other pods to look after. */
+const replaceEveryMs = 1_000
 
 /**
  * Brings one pod from what is to what shall be; level-triggered, so it may run at any time and any
@@ -41,7 +46,7 @@ export async function reconcilePod(
   const found =
     cgroup === undefined
       ? ({ kind: 'empty' } as const)
-      : netnsOfPod(cgroup, context.procDir, context.nodeInode)
+      : netnsOfPod(cgroup, context.procDir, context.nodeInode, record.netns?.inode)
   const moved =
     record.netns !== undefined && (found.kind !== 'own' || found.inode !== record.netns.inode)
   if (moved) await forgetNetns(context.handles, record)
@@ -52,7 +57,7 @@ export async function reconcilePod(
   if (found.kind === 'node') return inNodeNetns(context, record, now)
   record.inNodeNetnsSinceMs = undefined
   const enrolment = context.handles.enrolments.get(record.uid)
-  if (nothingNew(record, enrolment)) return done
+  if (nothingNew(context, record, enrolment)) return done
   const facts = await inspect(context.handles, found, record.netns)
   record.netns = facts.netns
   if (enrolment === undefined) return unknownPod(record, now)
@@ -61,11 +66,16 @@ export async function reconcilePod(
 }
 
 /** Most runs end here: what is in force follows from the very same object. */
-function nothingNew(record: PodRecord, enrolment: PodEnrolment | undefined): boolean {
+function nothingNew(
+  { handles }: ReconcileContext,
+  record: PodRecord,
+  enrolment: PodEnrolment | undefined,
+): boolean {
   if (record.netns === undefined || enrolment === undefined) return false
   if (record.leftAtMs !== undefined) return false
   if (!enrolment.enrolled) return record.excluded && record.reason === enrolment.reason
-  return record.enrolled?.enrolment === enrolment
+  const { enrolled } = record
+  return enrolled?.enrolment === enrolment && allListen(handles.native, enrolled.listeners)
 }
 
 /** What it was stays: a pod that configuration no longer names is about to end. */
@@ -149,7 +159,12 @@ async function enrolPod(
   }
   const { enrolled } = record
   if (enrolled !== undefined && record.leftAtMs === undefined) {
-    if (inForce(enrolled, enrolment, check.addresses)) {
+    if (!allListen(context.handles.native, enrolled.listeners)) {
+      const waitMs = (record.replacedAtMs ?? 0) + replaceEveryMs - context.nowMs()
+      if (waitMs > 0) return { againAfterMs: waitMs }
+      record.replacedAtMs = context.nowMs()
+      context.listenersLost(record.uid)
+    } else if (inForce(enrolled, enrolment, check.addresses)) {
       record.enrolled = { ...enrolled, enrolment }
       return done
     }

@@ -34,6 +34,8 @@ export interface PodRecord {
   connectionsBefore: ReadonlySet<string>
   connectionsBeforeOpen: number
   enrolMicroseconds: number
+  /** When its listeners had to be replaced last. */
+  replacedAtMs: number | undefined
 }
 
 export function newRecord(uid: string, podId: number, nowMs: number): PodRecord {
@@ -51,6 +53,7 @@ export function newRecord(uid: string, podId: number, nowMs: number): PodRecord 
     connectionsBefore: new Set(),
     connectionsBeforeOpen: 0,
     enrolMicroseconds: 0,
+    replacedAtMs: undefined,
   }
 }
 

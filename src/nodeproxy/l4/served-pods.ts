@@ -38,7 +38,8 @@ export function directionOf(listener: number): 'outbound' | 'inbound' {
 export function createServedPods(commands: CommandWriter, limits: PodLimits): ServedPods {
   const pods = new Map<number, PodView>()
   const addresses = new Map<string, PodView>()
-  const listening = new Map<number, Set<number>>()
+  /** By pod: the descriptor behind each listener's number. */
+  const listening = new Map<number, Map<number, number>>()
   const stopped = new Set<number>()
 
   function dropAddresses(pod: PodView): void {
@@ -51,7 +52,7 @@ export function createServedPods(commands: CommandWriter, limits: PodLimits): Se
     const pod = pods.get(podId)
     if (pod === undefined) return
     dropAddresses(pod)
-    for (const listener of listening.get(podId) ?? []) commands.unlisten(listener)
+    for (const listener of listening.get(podId)?.keys() ?? []) commands.unlisten(listener)
     listening.delete(podId)
     stopped.add(podId)
   }
@@ -66,13 +67,16 @@ export function createServedPods(commands: CommandWriter, limits: PodLimits): Se
       pods.set(pod.podId, pod)
       stopped.delete(pod.podId)
       for (const ip of [pod.ipv4, pod.ipv6]) if (ip !== undefined) addresses.set(ip, pod)
-      const known = listening.get(pod.podId) ?? new Set()
+      const known = listening.get(pod.podId) ?? new Map<number, number>()
       listening.set(pod.podId, known)
       listenerKinds.forEach(({ name, direction }, index) => {
         const fd = listeners[name]
         const listener = pod.podId * 4 + index
-        if (fd === undefined || known.has(listener)) return
-        known.add(listener)
+        // The agent opens a new one before it closes the old, so the number says which it is.
+        if (fd === known.get(listener)) return
+        if (known.delete(listener)) commands.unlisten(listener)
+        if (fd === undefined) return
+        known.set(listener, fd)
         commands.listen({
           listener,
           fd,

@@ -6,6 +6,7 @@ import { type KeptListeners, openKeptListeners } from '../keeper/listener-store.
 import { builtKeeper } from '../keeper/start.ts'
 import { layoutVersion } from '../kernel/abi.ts'
 import { layoutDir, nodeDir, pinPaths } from '../kernel/pins.ts'
+import { ListenerReason } from '../io/protocol.ts'
 import type { IstioMetrics } from '../telemetry/registry.ts'
 import type { NodeLog } from '../telemetry/log.ts'
 import { realTime } from '../time/scheduler.ts'
@@ -74,7 +75,10 @@ export async function openParts(
         store.touch(report.usedAddresses)
         keepPairs(keeper, report, log)
       },
-      onListener: (worker, event) => log.logger.warn({ worker, ...event }, 'listener trouble'),
+      onListener(worker, event) {
+        log.logger.warn({ worker, ...event }, 'listener trouble')
+        if (event.reason === ListenerReason.failed) agents[0]?.listenerFailed(event.podId)
+      },
       onNetnsFailed: (worker, event) => log.logger.warn({ worker, ...event }, 'no socket in pod'),
       onFault: (worker, event) => log.logger.error({ worker, ...event }, 'a connection was lost'),
       onDied: (_worker, error) => onFatal(error),

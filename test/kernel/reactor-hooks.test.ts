@@ -12,6 +12,7 @@ import { legFlags } from '../../src/nodeproxy/kernel/abi.ts'
 import { wordsOf } from '../../src/nodeproxy/l4/address.ts'
 import { createSlotPool } from '../../src/nodeproxy/l4/slots.ts'
 import type { AppOrders, AppReport } from './support/app-process.ts'
+import { amount } from './support/guest.ts'
 import { createPod, type TestPod } from './support/pod.ts'
 import { createRig, type Rig, type Rise } from './support/rig.ts'
 import { until } from './support/sockets.ts'
@@ -122,7 +123,7 @@ function startApp(
   const file = join(import.meta.dirname, 'support/app-process.ts')
   const child = spawn(process.execPath, [file, JSON.stringify(complete)], {
     stdio: ['ignore', 'pipe', 'inherit', pod.netnsFd],
-    timeout: 120_000,
+    timeout: amount({ usual: 120_000, emulated: 900_000 }),
   }) as ChildProcessByStdio<null, Readable, null>
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => void (text += chunk.toString()))
@@ -166,7 +167,7 @@ function openProxy(
           source: destination,
           destination,
           destinationPort: serverPort,
-          timeoutMs: 5_000,
+          timeoutMs: 60_000,
           client: peer,
           clientPort: peerPort,
           legFlags: legFlagsOf[mode],
@@ -210,7 +211,7 @@ function openProxy(
 }
 
 const mixed = {
-  connections: 300,
+  connections: amount({ usual: 300, emulated: 60 }),
   atOnce: 20,
   bytesUp: 150_000,
   bytesDown: 90_001,
@@ -235,7 +236,7 @@ for (const mode of ['off', 'auto'] as const) {
 
 test('full, not paired: both ways redirected', async (t) => {
   const seen = await run(t, { mode: 'full', orders: mixed })
-  assert.equal(seen.proxiedBytes, 300 * (150_000 + 90_001))
+  assert.equal(seen.proxiedBytes, mixed.connections * (150_000 + 90_001))
 })
 
 test('paired at once, in the middle and never, on connections that go on', async (t) => {
@@ -244,7 +245,7 @@ test('paired at once, in the middle and never, on connections that go on', async
     pairAfterMs: (conn) => conn % 5,
     orders: { ...mixed, bytesUp: 900_000, bytesDown: 700_000 },
   })
-  assert.equal(seen.proxiedBytes + seen.directBytes, 300 * 1_600_000)
+  assert.equal(seen.proxiedBytes + seen.directBytes, mixed.connections * 1_600_000)
   assert.ok(seen.directBytes > 0)
   assert.deepEqual(new Set(seen.pairErrors), new Set([0]))
 })
@@ -257,13 +258,14 @@ for (const { turnBytes, least, what } of [
 ]) {
   test(`connections over 1 MB that are paired at once go ${what}`, async (t) => {
     const bytes = 20 << 20
+    const connections = amount({ usual: 10, emulated: 2 })
     const seen = await run(t, {
       mode: 'full',
       pairAfterMs: () => 0,
-      orders: { connections: 10, atOnce: 1, bytesUp: bytes, bytesDown: bytes, turnBytes },
+      orders: { connections, atOnce: 1, bytesUp: bytes, bytesDown: bytes, turnBytes },
     })
-    assert.equal(seen.proxiedBytes + seen.directBytes, 10 * 2 * bytes)
-    const share = seen.directBytes / (10 * 2 * bytes)
+    assert.equal(seen.proxiedBytes + seen.directBytes, connections * 2 * bytes)
+    const share = seen.directBytes / (connections * 2 * bytes)
     t.diagnostic(`${(share * 100).toFixed(1)} % went directly`)
     assert.ok(share >= least, `${(share * 100).toFixed(1)} % went directly`)
   })

@@ -23,6 +23,8 @@ for module in veth dummy nf_tables nft_ct nft_nat nft_masq nft_redir sch_netem s
 	nf_conntrack nf_conntrack_netlink; do
 	modprobe -q $module
 done
+# Tests move fewer bytes (test/kernel/support/guest.ts).
+export SLUICE_GUEST=1
 # Emulated, compiling takes most of what a test's processes do.
 export NODE_COMPILE_CACHE=/run/node-cache
 export NODE_OPTIONS='--import /sluice/scripts/kernels/guest/plain-types.mjs'

@@ -39,7 +39,7 @@ export function openProxy(native: Native, options: ProxyOptions): ReactorProxy {
         source: nowhere,
         destination: loopback,
         destinationPort: options.targetPort,
-        timeoutMs: 5_000,
+        timeoutMs: 60_000,
         client: nowhere,
         clientPort: 0,
         legFlags: 0,

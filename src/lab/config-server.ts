@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { MeshSettings } from '../model/resources.ts'
 import { defaultMesh } from '../operator/compile/compile.ts'
+import { type GrpcDoor, grpcDoor } from '../operator/lab/grpc-door.ts'
 import type { PublisherStatus } from '../operator/publish/publisher.ts'
 import type { Lab } from './lab.ts'
 import type { OperatorAnswer, OperatorOrder } from './operator-process.ts'
@@ -13,6 +14,8 @@ export type SettingChanges = Partial<Omit<MeshSettings, 'type'>>
 export interface ConfigServer {
   /** Where nodes reach it. */
   readonly socket: string
+  /** Where they reach it by gRPC, as in a cluster. */
+  readonly grpc: GrpcDoor
   readonly settings: MeshSettings
   /** Nodes see it as an operator that was restarted with other settings. */
   changeSettings(changes: SettingChanges): Promise<void>
@@ -35,6 +38,7 @@ const program = join(import.meta.dirname, 'operator-process.ts')
 
 export async function serveConfig(lab: Lab, changes: SettingChanges = {}): Promise<ConfigServer> {
   const socket = join(lab.paths.run, 'config.sock')
+  const grpcFolder = join(lab.paths.run, 'operator')
   let settings: MeshSettings = { ...defaultMesh, ...changes }
   let extra: readonly unknown[] = []
   let operator: Operator | undefined
@@ -44,7 +48,7 @@ export async function serveConfig(lab: Lab, changes: SettingChanges = {}): Promi
     return operator
   }
   const resume = async () => {
-    operator ??= startOperator(lab, socket, objects)
+    operator ??= startOperator(lab, [socket, grpcFolder], objects)
     await operator.restart(settings)
   }
   const pause = async () => {
@@ -56,6 +60,7 @@ export async function serveConfig(lab: Lab, changes: SettingChanges = {}): Promi
   const unwatch = lab.objects.watch(() => operator?.publish())
   return {
     socket,
+    grpc: grpcDoor(grpcFolder),
     get settings() {
       return settings
     },
@@ -88,8 +93,12 @@ interface Operator {
   stop(): Promise<Exit>
 }
 
-function startOperator(lab: Lab, socket: string, objects: () => readonly unknown[]): Operator {
-  const argv = [process.execPath, program, socket]
+function startOperator(
+  lab: Lab,
+  args: readonly string[],
+  objects: () => readonly unknown[],
+): Operator {
+  const argv = [process.execPath, program, ...args]
   const started = startProcess(enterArgv({ cgroup: lab.paths.cgroup }, argv))
   const waiting: PromiseWithResolvers<OperatorAnswer>[] = []
   let changed = true

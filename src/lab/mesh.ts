@@ -42,7 +42,7 @@ export async function startMesh(lab: Lab, options: MeshOptions = {}): Promise<Me
   const config = await serveConfig(lab, settings)
   const proxies = await Promise.all(
     lab.nodes.map((node) =>
-      startNodeProxy(lab, node, config.socket, { drainSeconds: 1, ...proxyOptions }),
+      startNodeProxy(lab, node, config, { drainSeconds: 1, ...proxyOptions }),
     ),
   )
   await Promise.all(proxies.map((proxy) => proxy.waitReady()))

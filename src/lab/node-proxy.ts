@@ -1,6 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ServedPodStatus } from '../nodeproxy/admin/admin.ts'
+import { labToken } from '../operator/lab/grpc-door.ts'
+import type { ConfigServer } from './config-server.ts'
 import type { Lab } from './lab.ts'
 import { type Metrics, parseMetrics } from './metrics.ts'
 import { httpFrom, type HttpReply } from './node-http.ts'
@@ -15,6 +17,8 @@ export interface NodeProxyOptions {
   readonly accessLog?: number
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
   readonly drainSeconds?: number
+  /** How it is fed; `socket` unless told. */
+  readonly transport?: 'socket' | 'grpc'
   /** Further arguments, as they are. */
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
@@ -53,11 +57,14 @@ const ADMIN = 'http://127.0.0.1:15000'
 const READY_TIMEOUT_MS = 30_000
 const main = join(import.meta.dirname, '../nodeproxy/main.ts')
 
-/** Starts it and returns at once. The caller serves configuration at `configSocket`. */
+/** Where the configuration is served, in both ways. */
+export type ConfigPlace = Pick<ConfigServer, 'socket' | 'grpc'>
+
+/** Starts it and returns at once. The caller serves configuration. */
 export async function startNodeProxy(
   lab: Lab,
   node: LabNode,
-  configSocket: string,
+  config: ConfigPlace,
   options: NodeProxyOptions = {},
 ): Promise<LabNodeProxy> {
   const name = `nodeproxy-${node.name}`
@@ -73,7 +80,7 @@ export async function startNodeProxy(
   mkdirSync(join(node.run, 'state'), { recursive: true })
   const started: LabProcess[] = []
   const start: LabNodeProxy['start'] = (changed = {}) => {
-    const argv = argvOf(lab, node, configSocket, { ...options, ...changed })
+    const argv = argvOf(lab, node, config, { ...options, ...changed })
     const process = pod.spawn(argv, { env: { ...options.env, ...changed.env } })
     started.push(process)
     return process
@@ -113,12 +120,7 @@ export async function startNodeProxy(
   }
 }
 
-function argvOf(
-  lab: Lab,
-  node: LabNode,
-  configSocket: string,
-  options: NodeProxyOptions,
-): string[] {
+function argvOf(lab: Lab, node: LabNode, config: ConfigPlace, options: NodeProxyOptions): string[] {
   const { workers, accessLog, logLevel, drainSeconds, args = [] } = options
   const flags: Readonly<Record<string, string | number | undefined>> = {
     node: node.name,
@@ -126,7 +128,7 @@ function argvOf(
     'kubelet-cgroup': node.kubeletCgroup,
     bpffs: node.bpffs,
     state: join(node.run, 'state'),
-    'config-socket': configSocket,
+    ...configFlags(node, config, options.transport),
     'keeper-socket': join(node.run, 'keeper.sock'),
     'metrics-address': `${node.addresses.v4}:${METRICS_PORT}`,
     workers,
@@ -138,6 +140,22 @@ function argvOf(
     value === undefined ? [] : [`--${flag}`, `${value}`],
   )
   return [process.execPath, main, ...given, ...args]
+}
+
+function configFlags(
+  node: LabNode,
+  { socket, grpc }: ConfigPlace,
+  transport: NodeProxyOptions['transport'] = 'socket',
+): Readonly<Record<string, string>> {
+  if (transport === 'socket') return { 'config-socket': socket }
+  const token = join(node.run, 'token')
+  writeFileSync(token, labToken(node.name))
+  return {
+    operator: grpc.address,
+    'operator-name': grpc.serverName,
+    'operator-ca': grpc.caFile,
+    'operator-token': token,
+  }
 }
 
 /** Its log line comes first: asking by HTTP costs a process each time. */

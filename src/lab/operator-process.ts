@@ -1,6 +1,6 @@
 // The lab's operator as a process of its own: whoever made the lab may be busy for longer than a
 // node waits for an answer.
-//   operator-process.ts SOCKET
+//   operator-process.ts SOCKET GRPC_FOLDER
 // Takes an order a line, and answers each with a line. The first one starts the server.
 import { createInterface } from 'node:readline'
 import type { MeshSettings } from '../model/resources.ts'
@@ -20,7 +20,7 @@ export interface OperatorAnswer {
   readonly status: PublisherStatus
 }
 
-const [path = ''] = process.argv.slice(2)
+const [path = '', grpcFolder = ''] = process.argv.slice(2)
 let server: LabServer | undefined
 let objects: readonly unknown[] = []
 
@@ -28,7 +28,7 @@ async function obey(order: OperatorOrder): Promise<OperatorAnswer> {
   objects = order.objects ?? objects
   if (order.settings !== undefined) {
     await server?.close()
-    server = await startLabServer({ path, objects, mesh: order.settings })
+    server = await startLabServer({ path, grpcFolder, objects, mesh: order.settings })
   }
   if (server === undefined) throw new Error('the first order must have settings')
   if (order.objects !== undefined) server.replace(objects)

@@ -56,7 +56,16 @@ export interface ConfigStream {
   close(): void
 }
 
+/** What a node holds when a stream begins. */
+export interface HeldState {
+  readonly resources: Iterable<Resource>
+  /** Subscribed names that were answered. */
+  readonly answered: Iterable<readonly [name: string, state: 'present' | 'absent']>
+}
+
 export interface ConfigListener {
+  /** For sources that tell the other side, so that it sends only what is different. */
+  held?(): HeldState
   onDelta(delta: Delta): void
   /** A delta could not be read; the source has rejected it already. */
   onRejected?(error: string): void

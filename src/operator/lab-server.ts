@@ -6,6 +6,7 @@ import type { MeshSettings } from '../model/resources.ts'
 import { type CompileResult, compile } from './compile/compile.ts'
 import { formatProblem } from './compile/problem.ts'
 import { decodeCommand, isCommand, type LabCommand } from './lab/commands.ts'
+import { openGrpcDoor } from './lab/grpc-door.ts'
 import { createObjectSet, type ObjectReference, type ObjectSet } from './lab/object-set.ts'
 import { createYamlFiles, type YamlFiles } from './lab/yaml-files.ts'
 import { createLineStream, type LineStream } from './publish/line-stream.ts'
@@ -14,6 +15,8 @@ import { createPublisher, type Publisher, type PublisherStatus } from './publish
 export interface LabServerOptions {
   /** Of the Unix socket; a socket that an earlier server left is replaced. */
   readonly path: string
+  /** Serves gRPC too, in this folder: see lab/grpc-door.ts. */
+  readonly grpcFolder?: string
   readonly objects?: readonly unknown[]
   /** YAML files or folders; read again when they change. */
   readonly files?: readonly string[]
@@ -67,12 +70,15 @@ export async function startLabServer(options: LabServerOptions): Promise<LabServ
     },
   })
   await listen(server, path)
+  const { grpcFolder } = options
+  const door = grpcFolder === undefined ? undefined : await openGrpcDoor(grpcFolder, publisher)
   const stopWatching = files.watch(output.soon)
 
   const close = async () => {
     stopWatching()
     output.close()
     for (const socket of sockets) socket.destroy()
+    await door?.close()
     await new Promise<void>((resolve) => {
       server.close(() => resolve())
     })

@@ -1,3 +1,5 @@
+import { addressSubscription, nodeSubscription } from '../../model/names.ts'
+import type { HeldState } from '../../model/source.ts'
 import { emptyTables, type MeshTables } from '../../model/tables.ts'
 import { faultOf } from './apply-delta.ts'
 import type { StoreStatus } from './interfaces.ts'
@@ -41,6 +43,22 @@ export function storedOf(node: string, state: StoreState, resolver: Resolver): S
     complete: state.complete,
     resources: [...state.tables.resources.values()],
     addresses: resolver.addresses.known(),
+  }
+}
+
+/** Until all pods of the node have been named, its own name is not answered. */
+export function heldOf(
+  node: string,
+  network: string,
+  { tables, complete }: StoreState,
+  { addresses }: Resolver,
+): HeldState {
+  const asked = addresses
+    .known()
+    .map(({ ip, state }) => [addressSubscription(network, ip), state] as const)
+  return {
+    resources: tables.resources.values(),
+    answered: complete ? [[nodeSubscription(node), 'present'], ...asked] : asked,
   }
 }
 

@@ -9,7 +9,14 @@ import {
   type ResolverLimits,
 } from './resolver.ts'
 import type { StateFile } from './state-file.ts'
-import { restoreState, startState, statusOf, type StoreState, storedOf } from './store-state.ts'
+import {
+  heldOf,
+  restoreState,
+  startState,
+  statusOf,
+  type StoreState,
+  storedOf,
+} from './store-state.ts'
 
 export interface StoreOptions {
   readonly node: string
@@ -55,6 +62,7 @@ export function createStore(options: StoreOptions): ConfigStore {
 
   const receive = createReceiver(options, network, state, resolver)
   link.open(options.source, {
+    held: () => heldOf(node, network, state, resolver),
     onDelta(delta) {
       const change = receive(delta, link.stream)
       if (change === undefined) return

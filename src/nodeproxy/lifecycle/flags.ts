@@ -27,12 +27,16 @@ export class UsageError extends Error {
   }
 }
 
-/** Flag and switch names are in camel case here, and `--in-kebab-case` on the command line. */
+/**
+ * Flag and switch names are in camel case here, and `--in-kebab-case` on the command line.
+ * @param check looks at flags together. @throws UsageError like the flags' own
+ */
 export function parseFlags<F extends Flags>(
   argv: readonly string[],
   program: { readonly name: string; readonly about: string },
   flags: F,
   switches: Readonly<Record<string, string>>,
+  check: (values: FlagValues<F>) => void = () => {},
 ): { readonly values: FlagValues<F>; readonly switches: ReadonlySet<string> } {
   try {
     const given = readArguments(argv, flags, switches)
@@ -44,6 +48,7 @@ export function parseFlags<F extends Flags>(
         typeof text === 'string' ? flag.parse(text, `--${kebab(name)}`) : preset(name, flag),
       ]
     })
+    check(Object.fromEntries(values) as FlagValues<F>)
     const on = Object.keys(switches).filter((name) => given[kebab(name)] === true)
     return { values: Object.fromEntries(values) as FlagValues<F>, switches: new Set(on) }
   } catch (error) {

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import type { ConfigSource } from '../../model/source.ts'
 import { socketSource } from '../config/client.ts'
+import { grpcSource } from '../config/grpc-source.ts'
 import type { ConfigStore } from '../config/interfaces.ts'
 import { createStateFile } from '../config/state-file.ts'
 import { createStore } from '../config/store.ts'
@@ -9,13 +11,27 @@ import type { NodeProxyOptions } from './options.ts'
 
 /** The node's configuration: from its source, and from disk while that is away. */
 export function openConfig(options: NodeProxyOptions, log: NodeLog): ConfigStore {
-  const { node, network, configSocket: path, state } = options
+  const { node, network, state } = options
   return createStore({
     node,
     network,
     clock: systemClock,
-    source: socketSource({ node, path, clock: systemClock, random: Math.random }),
+    source: openSource(options),
     stateFile: createStateFile(join(state, 'config.json')),
     onProblem: (message) => log.logger.warn(message),
+  })
+}
+
+function openSource(options: NodeProxyOptions): ConfigSource {
+  const { node, configSocket, operator: address, operatorName, operatorCa, operatorToken } = options
+  const common = { node, clock: systemClock, random: Math.random }
+  if (configSocket !== undefined) return socketSource({ ...common, path: configSocket })
+  if (address === undefined) throw new Error('neither --operator nor --config-socket is given')
+  return grpcSource({
+    ...common,
+    address,
+    serverName: operatorName,
+    caFile: operatorCa,
+    tokenFile: operatorToken,
   })
 }

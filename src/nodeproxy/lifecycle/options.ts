@@ -17,7 +17,13 @@ export interface NodeProxyOptions {
   readonly proc: string
   readonly bpffs: string
   readonly state: string
-  readonly configSocket: string
+  /** Either this or `operator`. */
+  readonly configSocket: string | undefined
+  /** `HOST:PORT` or `unix:PATH` of the operator's gRPC. */
+  readonly operator: string | undefined
+  readonly operatorName: string
+  readonly operatorCa: string
+  readonly operatorToken: string
   readonly keeperSocket: string
   readonly metricsAddress: HostPort
   readonly adminAddress: HostPort
@@ -46,9 +52,16 @@ export type LogLevel = (typeof logLevels)[number]
 /** @throws UsageError that names the flag and what it wants; that has been printed already */
 export function parseOptions(argv: readonly string[]): NodeProxyOptions {
   const program = { name: 'nodeproxy', about: "One node's proxy of the Sluice mesh" }
-  const { values, switches } = parseFlags(argv, program, flags(), {
-    uninstall: 'remove every trace of the mesh from this node, and end',
-  })
+  const { values, switches } = parseFlags(
+    argv,
+    program,
+    flags(),
+    { uninstall: 'remove every trace of the mesh from this node, and end' },
+    ({ configSocket, operator }) => {
+      if ((configSocket === undefined) !== (operator === undefined)) return
+      throw new UsageError('give either --operator or --config-socket: one of them is the source')
+    },
+  )
   return { ...values, uninstall: switches.has('uninstall') }
 }
 
@@ -58,14 +71,22 @@ function flags() {
     node: flag('<name>', 'name of this node, as Kubernetes has it', nodeName),
     network: flag('<name>', "network of this node's addresses", (text) => text, 'default'),
     kubepods: path('cgroup2 directory of all pods'),
-    kubeletCgroup: {
-      ...path("the kubelet's cgroup2 directory: its probes reach pods directly"),
-      preset: undefined,
-    } as Flag<string | undefined>,
+    kubeletCgroup: optional(
+      path("the kubelet's cgroup2 directory: its probes reach pods directly"),
+    ),
     proc: path("the host's proc", '/proc'),
     bpffs: path('a mounted bpffs', '/sys/fs/bpf'),
     state: path('directory for state that outlives a restart'),
-    configSocket: path('Unix socket of the configuration'),
+    configSocket: optional(path("Unix socket of the lab's configuration")),
+    operator: optional(flag('<host:port>', "the operator's gRPC; or unix:<path>", target)),
+    operatorName: flag(
+      '<name>',
+      "what the operator's certificate must say",
+      (text) => text,
+      'sluice-operator.sluice-system.svc',
+    ),
+    operatorCa: path('who signed it, PEM', '/var/run/sluice/ca/ca.crt'),
+    operatorToken: path("the pod's token for the operator", '/var/run/sluice/token/token'),
     keeperSocket: path("the keeper's Unix socket"),
     metricsAddress: address('metrics, /ready and /live', hostPort, '0.0.0.0:15020'),
     adminAddress: address('admin, on loopback', loopback, '127.0.0.1:15000'),
@@ -90,6 +111,10 @@ function flag<T>(
   return { value, what, preset, parse }
 }
 
+function optional(given: Flag<string>): Flag<string | undefined> {
+  return { ...given, preset: undefined }
+}
+
 function path(what: string, preset = 'required'): Flag<string> {
   return flag('<path>', what, absolute, preset)
 }
@@ -105,6 +130,11 @@ function address(what: string, parse: Flag<HostPort>['parse'], preset: string): 
 function nodeName(text: string): string {
   if (/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/u.test(text)) return text
   throw new UsageError(`'${text}' is no node name; see kubectl get nodes`)
+}
+
+function target(text: string, name: string): string {
+  if (/^(?:unix:\/.+|[^\s/]+:\d{1,5})$/u.test(text)) return text
+  throw new UsageError(`${name} wants HOST:PORT or unix:/path, not '${text}'`)
 }
 
 function absolute(text: string, name: string): string {

@@ -1,15 +1,42 @@
+import { parseSubscription } from '../../model/names.ts'
 import type { Resource } from '../../model/resources.ts'
-import type { DeltaPlan, Held } from './plan-delta.ts'
+import type { Answer } from './answer.ts'
+import { type DeltaPlan, type Held, type Outdated, unionOf } from './plan-delta.ts'
 
 /** What a node is known to hold: changes only when it acknowledges, or rejects. */
 export interface Holdings extends Held {
-  readonly resources: Map<string, Resource>
+  readonly resources: Map<string, Resource | Outdated>
   readonly told: Map<string, 'present' | 'absent'>
   readonly rejected: Map<string, Resource>
 }
 
 export function createHoldings(): Holdings {
   return { resources: new Map(), told: new Map(), rejected: new Map() }
+}
+
+/** What a node says that it holds when its stream begins. */
+export interface Claims {
+  /** By name of a resource its version; by name of a subscription `present` or `absent`. */
+  readonly versions: ReadonlyMap<string, string>
+  readonly versionOf: (resource: Resource) => string
+}
+
+/** Begins with what a node held before, so that nothing of it is sent again unless it changed. */
+export function claim(
+  { resources, told }: Holdings,
+  { versions, versionOf }: Claims,
+  answers: ReadonlyMap<string, Answer>,
+): void {
+  const wanted = unionOf(answers.values())
+  for (const [name, version] of versions) {
+    if (parseSubscription(name) === undefined) {
+      const resource = wanted.get(name)
+      const current = resource !== undefined && versionOf(resource) === version
+      resources.set(name, current ? resource : 'outdated')
+    } else if (answers.has(name) && (version === 'present' || version === 'absent')) {
+      told.set(name, version)
+    }
+  }
 }
 
 /** The node applied a delta. @param isSubscribed whether a name is so still */

@@ -2,9 +2,12 @@ import { compareNames } from '../../model/diff.ts'
 import type { Resource } from '../../model/resources.ts'
 import type { Answer } from './answer.ts'
 
+/** Something that it holds from an earlier stream, and which is not what is published now. */
+export type Outdated = 'outdated'
+
 /** What a node is known to hold, as of its last acknowledgement. */
 export interface Held {
-  readonly resources: ReadonlyMap<string, Resource>
+  readonly resources: ReadonlyMap<string, Resource | Outdated>
   /** What it was told of each subscribed name. */
   readonly told: ReadonlyMap<string, 'present' | 'absent'>
   /** Resources that it rejected: not sent again before they change. */
@@ -63,7 +66,7 @@ function isHeld(answer: Answer, held: Held, upserts: ReadonlyMap<string, Resourc
 }
 
 /** A service with its endpoints wins over the same without. */
-function unionOf(answers: Iterable<Answer>): ReadonlyMap<string, Resource> {
+export function unionOf(answers: Iterable<Answer>): ReadonlyMap<string, Resource> {
   const union = new Map<string, Resource>()
   for (const { resources } of answers) {
     for (const [name, resource] of resources) {

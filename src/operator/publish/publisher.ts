@@ -3,6 +3,7 @@ import type { Resource } from '../../model/resources.ts'
 import type { Delta } from '../../model/source.ts'
 import type { TableChange } from '../../model/tables.ts'
 import { createAnswers } from './answers.ts'
+import type { Claims } from './holdings.ts'
 import { defaultLimits, type PublishLimits } from './limits.ts'
 import {
   createSession,
@@ -25,9 +26,15 @@ export interface Publisher {
    * A node's stream begins; its first delta is sent from here, if anything was published yet.
    * @param node who it is, proven by the transport, not what the node says it is
    * @param names what it subscribes to beside its own name
+   * @param claims what it holds already
    * @throws Error when the node has too many streams
    */
-  connect(node: string, names: readonly string[], send: (delta: Delta) => void): NodeSession
+  connect(
+    node: string,
+    names: readonly string[],
+    send: (delta: Delta) => void,
+    claims?: Claims,
+  ): NodeSession
   status(): PublisherStatus
 }
 
@@ -78,7 +85,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
   return {
     apply,
     replace: (resources) => apply(diffResources(snapshot.tables.resources.values(), resources)),
-    connect(node, names, send) {
+    connect(node, names, send, claims) {
       const own = [...sessions].filter((session) => session.node === node).length
       if (own >= limits.streamsPerNode) {
         throw new Error(
@@ -86,7 +93,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
             `is ${limits.streamsPerNode}: close one first`,
         )
       }
-      const session = createSession(node, names, send, handles)
+      const session = createSession(node, names, send, handles, claims)
       sessions.add(session)
       session.changed()
       return session

@@ -2,7 +2,7 @@ import { nodeSubscription } from '../../model/names.ts'
 import type { Delta } from '../../model/source.ts'
 import type { Answers } from './answers.ts'
 import { createDeltaPump, type DeltaPump } from './delta-pump.ts'
-import { createHoldings, type Holdings, reject, settle } from './holdings.ts'
+import { type Claims, claim, createHoldings, type Holdings, reject, settle } from './holdings.ts'
 import type { PublishLimits } from './limits.ts'
 import { planDelta } from './plan-delta.ts'
 import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
@@ -56,6 +56,7 @@ export function createSession(
   names: readonly string[],
   send: (delta: Delta) => void,
   handles: SessionHandles,
+  claims?: Claims,
 ): Session {
   const held = createHoldings()
   const subscriptions = createSubscriptions(node, {
@@ -64,7 +65,7 @@ export function createSession(
     onAdd: (name) => handles.watch(name, session),
     onRemove: (name) => handles.unwatch(name, session),
   })
-  const pump = openPump(subscriptions, held, send, handles)
+  const pump = openPump(subscriptions, held, send, { ...handles, claims })
   const counts = { acked: 0, nacked: 0, lastError: '', version: '' }
 
   function add(name: string): void {
@@ -125,13 +126,18 @@ function openPump(
   subscriptions: Subscriptions,
   held: Holdings,
   send: (delta: Delta) => void,
-  { ready, version, limits }: SessionHandles,
+  { ready, version, limits, claims }: SessionHandles & { readonly claims: Claims | undefined },
 ): DeltaPump {
+  let claimed = claims
   return createDeltaPump({
     ready,
     version,
     plan() {
-      const plan = planDelta(subscriptions.answered(), held, limits.itemsPerDelta)
+      const answered = subscriptions.answered()
+      // Not before: what a claim is compared with is there when something has been published.
+      if (claimed !== undefined) claim(held, claimed, answered)
+      claimed = undefined
+      const plan = planDelta(answered, held, limits.itemsPerDelta)
       for (const name of plan.obsolete) held.rejected.delete(name)
       return plan
     },

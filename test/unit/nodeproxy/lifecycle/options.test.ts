@@ -51,6 +51,15 @@ test('addresses of both families, and the ways to say how much is logged', () =>
   assert.equal(parseOptions(argv({ '--access-log': 'off' })).accessLog, 0)
 })
 
+test('the source is the operator or a socket of the lab, and never both or none', (t) => {
+  const { '--config-socket': _, ...rest } = required
+  const options = parseOptions(Object.entries({ ...rest, '--operator': 'op.svc:15012' }).flat())
+  assert.equal(options.operator, 'op.svc:15012')
+  assert.equal(options.configSocket, undefined)
+  assert.match(complaint(t, argv({ '--operator': 'op:1' })), /either --operator or --config-socket/)
+  assert.match(complaint(t, Object.entries(rest).flat()), /either --operator or --config-socket/)
+})
+
 const wrong: readonly (readonly [string, string, RegExp])[] = [
   ['--node', 'Node_1', /no node name/u],
   ['--kubepods', 'kubepods', /--kubepods wants an absolute path/u],
@@ -62,6 +71,7 @@ const wrong: readonly (readonly [string, string, RegExp])[] = [
   ['--access-log', 'sometimes', /--access-log wants/u],
   ['--log-level', 'loud', /--log-level wants one of trace, debug/u],
   ['--state', '', /--state wants an absolute path/u],
+  ['--operator', 'somewhere', /--operator wants HOST:PORT or unix:/u],
   ['--colour', 'blue', /Unknown option '--colour'/u],
 ]
 

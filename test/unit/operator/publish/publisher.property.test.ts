@@ -7,6 +7,7 @@ import { diffResources } from '../../../../src/model/diff.ts'
 import { addressSubscription, nodeSubscription } from '../../../../src/model/names.ts'
 import { type Resource, resourceName } from '../../../../src/model/resources.ts'
 import type { Delta } from '../../../../src/model/source.ts'
+import { versionOf } from '../../../../src/model/wire/resource-message.ts'
 import { defaultLimits } from '../../../../src/operator/publish/limits.ts'
 import { createPublisher } from '../../../../src/operator/publish/publisher.ts'
 import { ip, network, resources } from '../../model/arbitrary.ts'
@@ -202,4 +203,37 @@ test('a change that no subscription is answered with sends nothing', () => {
     assert.equal(sent.length, same && toldSame ? count : count + 1)
   })
   fc.assert(property, { numRuns: 2000 })
+})
+
+test('what a node says that it holds is not sent again, and what is gone is taken away', () => {
+  const property = fc.property(resources, resources, names, names, (before, after, old, now) => {
+    const receiver = createReceiver()
+    const held = expected(before, [nodeSubscription(node), ...old])
+    for (const [name, resource] of held.held) receiver.held.set(name, resource)
+    const told = [...held.told].map(([name, state]) => [name, state] as const)
+    const versions = new Map<string, string>(told)
+    for (const [name, resource] of held.held) versions.set(name, versionOf(resource))
+    for (const [name, state] of told) receiver.told.set(name, state)
+
+    const publisher = createPublisher('test')
+    const sent: Delta[] = []
+    const send = (delta: Delta) => void sent.push(delta)
+    const session = publisher.connect(node, now, send, { versions, versionOf })
+    publisher.replace(after)
+    for (let index = 0; index < sent.length; index += 1) {
+      const delta = sent[index] ?? assert.fail()
+      for (const resource of delta.upserts) {
+        assert.notDeepEqual(receiver.held.get(resourceName(resource)), resource)
+      }
+      receiver.apply(delta)
+      session.ack(delta.nonce)
+    }
+    const subscribed = [nodeSubscription(node), ...now]
+    const want = expected(after, subscribed)
+    assert.deepEqual(receiver.held, want.held)
+    for (const one of subscribed) assert.equal(receiver.told.get(one), want.told.get(one), one)
+    assert.equal(session.status().resources, want.held.size)
+    assert.equal(sent.at(-1)?.complete, true)
+  })
+  fc.assert(property, { numRuns: 1500 })
 })

@@ -1,0 +1,23 @@
+import protobuf from 'protobufjs/light.js'
+import schema from './schema.json' with { type: 'json' }
+
+/**
+ * The messages of mesh.proto and discovery.proto. schema.json is what protobufjs makes of those
+ * two, so that no parser is loaded; a test compares them.
+ */
+const root = protobuf.Root.fromJSON(schema)
+
+/** A message as bytes, and back as plain data with those members alone that were sent. */
+export interface MessageType {
+  encode(value: object): Uint8Array
+  /** @throws Error when the bytes are no such message */
+  decode(bytes: Uint8Array): Readonly<Record<string, unknown>>
+}
+
+export function messageType(name: string): MessageType {
+  const type = root.lookupType(name)
+  return {
+    encode: (value) => type.encode(value).finish(),
+    decode: (bytes) => type.toObject(type.decode(bytes)),
+  }
+}

@@ -1,0 +1,59 @@
+import type { Delta } from '../../model/source.ts'
+import { decodeRequest, type DeltaRequest } from '../../model/wire/request-message.ts'
+import { versionOf } from '../../model/wire/resource-message.ts'
+import { encodeResponse } from '../../model/wire/response-message.ts'
+import type { Publisher } from './publisher.ts'
+import type { NodeSession } from './session.ts'
+
+/** A node's stream as messages of delta xDS, whatever carries them. */
+export interface RequestStream {
+  /**
+   * @throws Error when the bytes are no request, or not one for now: tell it to the node, and end
+   */
+  onRequest(bytes: Uint8Array): void
+  close(): void
+}
+
+/**
+ * @param node who it is, proven; what it says of itself must agree
+ * @param send one message
+ */
+export function createRequestStream(
+  publisher: Publisher,
+  node: string,
+  send: (bytes: Uint8Array) => void,
+): RequestStream {
+  let session: NodeSession | undefined
+
+  function begin({ node: said, subscribe = [], versions = new Map() }: DeltaRequest): NodeSession {
+    if (said !== undefined && said !== node) {
+      throw new Error(
+        `the token is of node ${node}, and the request says ${said}: give --node that`,
+      )
+    }
+    const sendDelta = (delta: Delta) => send(encodeResponse(delta))
+    // Who holds nothing is as one that says nothing: the first delta is the whole.
+    const claims = versions.size === 0 ? undefined : { versions, versionOf }
+    return publisher.connect(node, subscribe, sendDelta, claims)
+  }
+
+  function goOn(open: NodeSession, request: DeltaRequest): void {
+    const { nonce, error, subscribe = [], unsubscribe = [] } = request
+    // Before the answer: what is sent next is planned with them.
+    if (unsubscribe.length > 0) open.unsubscribe(unsubscribe)
+    if (subscribe.length > 0) open.subscribe(subscribe)
+    if (nonce === undefined) return
+    if (error === undefined) open.ack(nonce)
+    else open.nack(nonce, error.message, error.rejected)
+  }
+
+  return {
+    onRequest(bytes) {
+      const decoded = decodeRequest(bytes)
+      if (!decoded.ok) throw new Error(decoded.error)
+      if (session === undefined) session = begin(decoded.value)
+      else goOn(session, decoded.value)
+    },
+    close: () => session?.close(),
+  }
+}

@@ -1,0 +1,58 @@
+// Nodes fed by gRPC, as in a cluster; and one that starts while the operator is away.
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test from 'node:test'
+import { ask, startWho } from '../../src/lab/apps.ts'
+import { waitFor } from '../../src/lab/process/wait.ts'
+import { createMeshWorld } from './support/mesh-world.ts'
+
+const namespace = 'shop'
+const labels = { app: 'who' }
+
+test('pods are enrolled and reach services; a restart without the operator goes on', async () => {
+  await using world = await createMeshWorld({ transport: 'grpc', accessLog: 0 })
+  const { lab, mesh } = world
+  const [client, near, far] = await lab.addPods([
+    { namespace, name: 'client', node: 'node1' },
+    { namespace, name: 'near', node: 'node1', labels },
+    { namespace, name: 'far', node: 'node2', labels },
+  ])
+  assert.ok(client !== undefined && near !== undefined && far !== undefined)
+  await lab.annotateNamespace(namespace, { 'sluice.dev/enroll': 'true' })
+  await mesh.waitEnrolled([client, near, far])
+  await Promise.all([near, far].map((pod) => startWho(pod, pod.name, 8080)))
+  const ports = [{ port: 80, targetPort: 8080 }]
+  const service = await lab.addService({ name: 'who', namespace, selector: labels, ports })
+  const [address = ''] = service.spec.clusterIPs
+
+  const assertServed = async (count: number) => {
+    const before = await mesh.redirected()
+    const answers = await ask(client, address, 80, { count, patienceMs: 30_000 })
+    assert.ok(
+      answers.every(({ ok }) => ok),
+      JSON.stringify(answers),
+    )
+    assert.ok((await mesh.redirected()) - before >= count, 'not all went through the proxy')
+  }
+  await assertServed(6)
+
+  const proxy = mesh.proxyOn('node1')
+  const state = join(proxy.node.run, 'state/config.json')
+  await waitFor('the service to be on disk', () => {
+    return existsSync(state) && readFileSync(state, 'utf8').includes(address)
+  })
+  await mesh.config.pause()
+  await proxy.kill()
+  proxy.start()
+  await proxy.waitReady()
+  await mesh.waitEnrolled([client, near])
+  await assertServed(6)
+
+  await mesh.config.resume()
+  await waitFor('both nodes to be back with the operator', async () => {
+    const { sessions } = await mesh.config.status()
+    return sessions.length === 2 && sessions.every(({ waiting, acked }) => !waiting && acked > 0)
+  })
+  await assertServed(2)
+})

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { runFairness } from './fairness/run.ts'
 import { runL4 } from './l4/run.ts'
 
 function positive(text: string): number {
@@ -22,5 +23,15 @@ program
   .option('--only <workload...>', 'only these workloads')
   .option('--peers <peer...>', 'only these peers')
   .action(runL4)
+
+program
+  .command('fairness')
+  .description("One pod's storm and another pod's latency: direct, Sluice off and auto, nginx")
+  .option('-o, --output <format>', 'text or json', 'text')
+  .option('--rounds <n>', 'rounds; every peer and storm once in each', positive, 9)
+  .option('--seconds <s>', 'length of one timed measurement', positive, 1)
+  .option('--only <storm...>', 'only these storms')
+  .option('--peers <peer...>', 'only these peers')
+  .action(runFairness)
 
 await program.parseAsync()

@@ -13,7 +13,7 @@ import {
   type Topology,
 } from './report.ts'
 import { type Measurement, WORKLOADS, type Workload } from './workloads.ts'
-import { addPeer, buildLoad, type PeerPods } from './world.ts'
+import { addPeer, buildProgram, type PeerPods } from './world.ts'
 
 export interface L4Options {
   readonly output: string
@@ -48,7 +48,7 @@ export async function runL4(options: L4Options): Promise<void> {
   const workloads = WORKLOADS.filter(({ name }) => chosen(options.only, name))
   const peers = PEERS.filter((peer) => chosen(options.peers, peer))
   await using lab = await createLab()
-  const load = buildLoad()
+  const load = buildProgram(new URL('load.c', import.meta.url))
   await using mesh = await startMesh(lab, { workers: 1, accessLog: 0 })
   const world: World = { lab, mesh, load, peers: await addPeers(lab, mesh, peers, load) }
   const cells = TOPOLOGIES.flatMap((topology) =>

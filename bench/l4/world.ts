@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Lab } from '../../src/lab/lab.ts'
 import type { LabPod } from '../../src/lab/pod.ts'
 import type { LabProcess } from '../../src/lab/process/process.ts'
@@ -24,12 +24,12 @@ export interface PeerPods {
   readonly proxies: readonly LabProcess[]
 }
 
-/** Compiles the load generator; gcc is a prerequisite that set-up installs. */
-export function buildLoad(): string {
-  const source = new URL('load.c', import.meta.url).pathname
+/** Compiles a load generator of one file; gcc is a prerequisite that set-up installs. */
+export function buildProgram(file: URL): string {
+  const source = file.pathname
   const folder = new URL('../../build/bench', import.meta.url).pathname
   mkdirSync(folder, { recursive: true })
-  const binary = join(folder, 'load')
+  const binary = join(folder, basename(source, '.c'))
   const compiled = spawnSync('gcc', ['-O2', '-o', binary, source], { encoding: 'utf8' })
   if (compiled.status !== 0) throw new Error(`compile ${source}: ${compiled.stderr}`)
   return binary
@@ -68,7 +68,7 @@ export async function addPeer(lab: Lab, peer: Peer, load: string): Promise<PeerP
   return { peer, client, servers, target, proxies }
 }
 
-function forwards(listen: string, from: number, target: string, to: number): Forward[] {
+export function forwards(listen: string, from: number, target: string, to: number): Forward[] {
   return Array.from({ length: SERVER_PORTS }, (_, index) => ({
     listenAddress: listen,
     listenPort: from + index,
@@ -79,7 +79,8 @@ function forwards(listen: string, from: number, target: string, to: number): For
 
 const NGINX_STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so'
 
-async function startProxy(
+/** Resolves when it listens. */
+export async function startProxy(
   peer: 'haproxy' | 'nginx',
   pod: LabPod,
   rules: readonly Forward[],

@@ -2,8 +2,10 @@
 /* Very many connections, by one epoll.
  *
  *   crowd serve PORT...                          answers 8 bytes with the same 8 bytes
- *   crowd churn AT_ONCE TOTAL (ADDRESS PORT)...  each: 8 bytes there and back, then the client
- *                                                closes first; round robin over the addresses
+ *   crowd churn AT_ONCE RATE TOTAL (ADDRESS PORT)...
+ *                                                each: 8 bytes there and back, then the client
+ *                                                closes first; round robin over the addresses; no
+ *                                                more than RATE a second
  *   crowd hold COUNT ADDRESS PORT                opens COUNT, each has its 8 bytes echoed; for each
  *                                                line of stdin once more. "swap": ends all, and
  *                                                opens as many at once
@@ -120,15 +122,19 @@ static int step(int fd, uint64_t number)
 	return 1;
 }
 
-static int churn(long at_once, long total)
+static int churn(long at_once, long rate, long total)
 {
 	struct epoll_event events[256];
-	long started = 0, open = 0, begin = now_ms();
+	long started = 0, open = 0, begin = now_ms(), happened = begin;
 	while (done + failed < total) {
-		for (; open < at_once && started < total; started++)
+		long due = (now_ms() - begin) * rate / 1000 + 1;
+		for (; open < at_once && started < total && started < due; started++)
 			open += start(&targets[started % target_count]) >= 0;
-		int count = epoll_wait(epoll_fd, events, 256, 30000);
-		if (count == 0)
+		int is_ahead = open < at_once && started < total;
+		int count = epoll_wait(epoll_fd, events, 256, is_ahead ? 1 : 30000);
+		if (count > 0)
+			happened = now_ms();
+		else if (now_ms() - happened >= 30000)
 			die("nothing happened for 30 s");
 		for (int i = 0; i < count; i++) {
 			int fd = events[i].data.fd, result = step(fd, (uint64_t)started + 1);
@@ -260,14 +266,14 @@ int main(int argc, char **argv)
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (argc > 2 && !strcmp(argv[1], "serve"))
 		serve(argc - 2, argv + 2);
-	int first = argc > 1 && !strcmp(argv[1], "churn") ? 4 : 3;
+	int first = argc > 1 && !strcmp(argv[1], "churn") ? 5 : 3;
 	for (int i = first; i + 1 < argc && target_count < MAX_TARGETS; i += 2)
 		resolve(&targets[target_count++], argv[i], argv[i + 1], 0);
 	if (target_count == 0) {
 		fputs("usage: crowd serve|churn|hold ...\n", stderr);
 		return 2;
 	}
-	if (first == 4)
-		return churn(atol(argv[2]), atol(argv[3]));
+	if (first == 5)
+		return churn(atol(argv[2]), atol(argv[3]), atol(argv[4]));
 	return hold(atol(argv[2]));
 }

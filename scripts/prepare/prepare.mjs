@@ -15,6 +15,7 @@ import { root, SetupError } from './say.mjs'
 export const needs = {
   all: { packages: ['build', 'lab', 'servers', 'test', 'bench'], built: true },
   build: { packages: ['build'], built: true },
+  image: { packages: ['build'], built: true },
   check: { packages: [], built: false },
   sluice: { packages: ['build', 'lab'], built: true },
   demo: { packages: ['build', 'lab', 'servers'], built: true },

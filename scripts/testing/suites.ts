@@ -49,6 +49,13 @@ export const suites: readonly Suite[] = [
     missing: missingForBpf,
   },
   {
+    name: 'cluster',
+    glob: 'test/cluster/**/*.test.ts',
+    concurrency: 1,
+    fileTimeoutMs: 20 * minuteMs,
+    missing: missingForBpf,
+  },
+  {
     name: 'kernels',
     glob: 'test/kernels/**/*.test.ts',
     concurrency: 1,

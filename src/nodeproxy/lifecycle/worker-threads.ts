@@ -1,4 +1,8 @@
+import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+
+/** Compiled, it is a .js file as we are. */
+const program = join(import.meta.dirname, `../worker${extname(import.meta.filename)}`)
 
 /** A thread that loads its modules, and waits to be told what it is. */
 export interface WorkerThread {
@@ -14,7 +18,7 @@ export interface WorkerThread {
 export function spawnWorkers(count: number): readonly WorkerThread[] {
   return Array.from({ length: count }, (_, index) => {
     const name = `sluice-worker-${index}`
-    const worker = new Worker(new URL('../worker.ts', import.meta.url), { name })
+    const worker = new Worker(program, { name })
     const { promise: died, resolve } = Promise.withResolvers<Error>()
     worker.on('error', (error) =>
       resolve(error instanceof Error ? error : new Error(String(error))),

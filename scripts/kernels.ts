@@ -120,8 +120,10 @@ async function testKernel(
       timeoutMs: options.timeoutMs,
       workFolder,
       consoleFile: logFile('console'),
-      onTest: ({ outcome, name, durationMs }) =>
-        say(`${series.name}: ${outcome} ${name} (${Math.round(durationMs)} ms)`),
+      onTest: ({ outcome, name, durationMs, message }) => {
+        say(`${series.name}: ${outcome} ${name} (${Math.round(durationMs)} ms)`)
+        if (outcome === 'fail') say(message)
+      },
       signal,
       append: testsOf(options),
     })

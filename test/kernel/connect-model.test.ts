@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { directions, layoutVersion, listenerKeyLayout } from '../../src/nodeproxy/kernel/abi.ts'
 import { encode } from '../../src/nodeproxy/kernel/layout.ts'
 import { type ConnectCase, type Decision, decideConnect } from './support/connect-model.ts'
+import { amount } from './support/guest.ts'
 import { createPod, type TestPod } from './support/pod.ts'
 import { createRig, type Rig } from './support/rig.ts'
 import { createSockets, ECONNREFUSED, EPERM, type Sockets } from './support/sockets.ts'
@@ -101,6 +102,6 @@ test('the connect hooks decide as the model says', async (t) => {
     fc.property(cases, (it) => {
       assert.deepEqual(connectIn({ rig, sockets, pod }, it), decideConnect(it))
     }),
-    { numRuns: 500 },
+    { numRuns: amount({ usual: 500, emulated: 150 }) },
   )
 })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import test from 'node:test'
+import { amount } from './support/guest.ts'
 import { ECONNRESET, outcome, pattern, spliced, transfer } from './support/keeper-apps.ts'
 import { createKeeperRig } from './support/keeper-rig.ts'
 import { defer, eventually } from './support/scratch.ts'
@@ -72,9 +73,10 @@ test('a newer keeper takes over under load, spliced connections included', async
   await proxy.kill()
   assert.equal(await outcome(rig, server.fd), 1)
   const { pid } = await keeper.process()
+  const bytes = amount({ usual: 8_000_000, emulated: 3_000_000 })
   const moving = Promise.all([
-    transfer(rig, client.fd, server.fd, pattern(8_000_000, 3)),
-    transfer(rig, server.fd, client.fd, pattern(8_000_000, 5)),
+    transfer(rig, client.fd, server.fd, pattern(bytes, 3)),
+    transfer(rig, server.fd, client.fd, pattern(bytes, 5)),
   ])
   const { socketPath, pairControlPin = '', generationsPin = '' } = rig.program
   const pins = ['--pair-control', pairControlPin, '--generations', generationsPin]

@@ -211,7 +211,7 @@ function openProxy(
 }
 
 const mixed = {
-  connections: amount({ usual: 300, emulated: 60 }),
+  connections: amount({ usual: 300, emulated: 30 }),
   atOnce: 20,
   bytesUp: 150_000,
   bytesDown: 90_001,
@@ -257,7 +257,7 @@ for (const { turnBytes, least, what } of [
   { turnBytes: 0, least: 0.4, what: 'directly again and again when readers are slow' },
 ]) {
   test(`connections over 1 MB that are paired at once go ${what}`, async (t) => {
-    const bytes = 20 << 20
+    const bytes = amount({ usual: 20 << 20, emulated: 10 << 20 })
     const connections = amount({ usual: 10, emulated: 2 })
     const seen = await run(t, {
       mode: 'full',
@@ -274,7 +274,7 @@ for (const { turnBytes, least, what } of [
 for (const paired of [true, false]) {
   const how = paired ? 'paired' : 'not paired'
   test(`a reader that sleeps is not flooded, and gets everything: ${how}`, async (t) => {
-    const bytes = 64 << 20
+    const bytes = amount({ usual: 64 << 20, emulated: 20 << 20 })
     const seen = await run(t, {
       mode: 'full',
       ...(paired ? { pairAfterMs: () => 0 } : {}),

@@ -120,8 +120,8 @@ function incomplete(object: string): Error {
 function unchargedReason({ waiting, charged }: Charge): string {
   return (
     'this kernel does not charge redirected bytes to the socket that they wait in ' +
-    `(${charged} for ${waiting}), so that a slow reader's queue would have no bound; use 6.1.123, ` +
-    '6.12.8 or newer'
+    `(${charged} for ${waiting}), so that a slow reader's queue would have no bound; ` +
+    'use 6.1.123, 6.12.8 or newer'
   )
 }
 

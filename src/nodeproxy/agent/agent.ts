@@ -62,6 +62,9 @@ interface State {
   errors: number
   cleanedUp: boolean
   scanPending: boolean
+  treePending: boolean
+  counting: boolean
+  closed: boolean
   readonly context: ReconcileContext
   readonly queue: WorkQueue
   readonly watch: CgroupWatch
@@ -76,7 +79,7 @@ export function startAgent(options: AgentOptions): Agent {
   void cleanUp(state)
   const rescan = setInterval(() => {
     scan(state, 'all')
-    for (const record of state.records.values()) refreshOlderConnections(record, state.context)
+    void countOlder(state)
     void cleanUp(state)
   }, options.rescanMs)
   return {
@@ -103,6 +106,7 @@ export function startAgent(options: AgentOptions): Agent {
     cgroupDirOf: (uid) => state.cgroups.get(uid)?.dir ?? '',
     async close() {
       clearInterval(rescan)
+      state.closed = true
       state.watch.close()
       await state.queue.close()
     },
@@ -123,6 +127,9 @@ function newState(options: AgentOptions): State {
     errors: 0,
     cleanedUp: false,
     scanPending: false,
+    treePending: false,
+    counting: false,
+    closed: false,
     context: {
       handles,
       procDir,
@@ -139,7 +146,7 @@ function newState(options: AgentOptions): State {
       maxRetryMs: 2_000,
     }),
     watch: watchCgroups({
-      onTree: () => scan(state, 'changed'),
+      onTree: () => treeChanged(state),
       onPod: (uid) => state.queue.add(uid),
       onError: (path, error) => watchFailed(state, path, error),
     }),
@@ -179,11 +186,10 @@ function listenersLost(state: State, uid: string): void {
 }
 
 function watchFailed(state: State, path: string, error: Error): void {
-  const { rescanMs, onError } = state.options
+  const { rescanMs } = state.options
   const until = `until then pods are found every ${rescanMs} ms`
   const message = `watching ${path}: ${error.message}; raise fs.inotify.max_user_watches, ${until}`
-  state.errors += 1
-  onError({ pod: '', message, retryInMs: rescanMs })
+  troubled(state, message)
 }
 
 /** A pod that nobody knows may connect thousands of times a second: one look serves them all. */
@@ -196,15 +202,36 @@ function scanSoon(state: State): void {
   })
 }
 
+/** Many pods that come or go in one turn of the event loop are found by one look at the tree. */
+function treeChanged(state: State): void {
+  if (state.treePending) return
+  state.treePending = true
+  setImmediate(() => {
+    state.treePending = false
+    scan(state, 'changed')
+  })
+}
+
+async function countOlder(state: State): Promise<void> {
+  if (state.counting) return
+  state.counting = true
+  try {
+    await refreshOlderConnections(state.records.values(), state.context)
+  } catch (error) {
+    troubled(state, `counting older connections: ${String(error)}`)
+  }
+  state.counting = false
+}
+
 /** Reads the tree; looks at all pods, or at those that came or went. */
 function scan(state: State, which: 'all' | 'changed'): void {
+  if (state.closed) return
   const { options, records, queue, watch } = state
   let tree: CgroupTree
   try {
     tree = readCgroupTree(options.kubepodsDir)
   } catch (error) {
-    state.errors += 1
-    options.onError({ pod: '', message: String(error), retryInMs: options.rescanMs })
+    troubled(state, String(error))
     return
   }
   const before = state.cgroups
@@ -225,8 +252,21 @@ async function cleanUp(state: State): Promise<void> {
   state.cleanedUp = true
   const keep = new Set<bigint>([nodeNetnsCookie])
   for (const { netns } of state.records.values()) if (netns !== undefined) keep.add(netns.cookie)
-  handles.kernel.removePodsExcept(keep)
-  await handles.listeners.dropUntaken()
+  try {
+    handles.kernel.removePodsExcept(keep)
+    await handles.listeners.dropUntaken()
+  } catch (error) {
+    // The next look at the tree tries again what is left.
+    state.cleanedUp = false
+    troubled(state, `removing pods that ended before this start: ${String(error)}`)
+  }
+}
+
+/** Trouble of no single pod: it is told, and tried again with the next look at the tree. */
+function troubled(state: State, message: string): void {
+  const { options } = state
+  state.errors += 1
+  options.onError({ pod: '', message, retryInMs: options.rescanMs })
 }
 
 function releaseRecord({ native }: AgentHandles, record: PodRecord): void {

@@ -26,16 +26,18 @@ export async function enrol(
   const listeners = await openListeners(native, store, pod, addresses, had)
   try {
     const { podId, uid } = record
-    await Promise.all([
+    // A pod that an earlier proxy enrolled has its connections through the mesh.
+    const isNew = before === undefined && !kernel.enrolledNetns().includes(netns.cookie)
+    const own = Object.keys(listeners).length
+    const [older] = await Promise.all([
+      isNew ? openConnections(pid.procDir, pid.pid, own) : undefined,
       audience.serve({ podId, uid, netnsFd: netns.fd, addresses, listeners, enrolment }),
       // Also what it keeps already: this proxy puts it again should the keeper be replaced.
       listeners === had ? undefined : store.keep(netns.cookie, uid, listeners),
     ])
-    // The table of a whole kernel is slow to read, and a pod that an earlier proxy enrolled has its
-    // connections through the mesh: a restart is not to wait for that.
-    if (before === undefined && !kernel.enrolledNetns().includes(netns.cookie)) {
-      record.connectionsBefore = openConnections(pid.procDir, pid.pid)
-      record.connectionsBeforeOpen = record.connectionsBefore.size
+    if (older !== undefined) {
+      record.connectionsBefore = older
+      record.connectionsBeforeOpen = older.size
     }
     kernel.enrolPod({
       podId,

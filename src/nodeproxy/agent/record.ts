@@ -33,6 +33,8 @@ export interface PodRecord {
   inNodeNetnsSinceMs: number | undefined
   connectionsBefore: ReadonlySet<string>
   connectionsBeforeOpen: number
+  /** When that was last counted. */
+  connectionsSeenMs: number
   enrolMicroseconds: number
   /** When its listeners had to be replaced last. */
   replacedAtMs: number | undefined
@@ -52,6 +54,7 @@ export function newRecord(uid: string, podId: number, nowMs: number): PodRecord 
     inNodeNetnsSinceMs: undefined,
     connectionsBefore: new Set(),
     connectionsBeforeOpen: 0,
+    connectionsSeenMs: nowMs,
     enrolMicroseconds: 0,
     replacedAtMs: undefined,
   }

@@ -157,6 +157,29 @@ test('full: sockets that are turned blocking keep those that come after them out
   assert.deepEqual([inHash(rig, third.client), inHash(rig, third.server)], [false, false])
 })
 
+test('full: one that turned blocking with bytes unread leaves when they are read, after a restart', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  const text = 'redirected, and not read yet'
+  assert.equal(rig.counted(() => sockets.send(it.p1, text)).rose.verdictToApp, 1)
+  const heard: string[] = []
+  rig.kernel.onEvent(({ kind }) => heard.push(kind))
+  rig.native.socketSetBlocking(it.client, true, 'fcntl')
+  await until('the proxy to hear of it', () => heard.includes('turnedBlocking'))
+  rig.kernel.refreshUsage()
+  rig.kernel.drain()
+  const next = rig.reopen()
+  next.goLive()
+  for (let second = 0; second < 3; second += 1) next.refreshUsage()
+  assert.ok(inHash(rig, it.client), 'leaving would throw the bytes away')
+  assert.equal((await sockets.read(it.client, text.length)).length, text.length)
+  for (let second = 0; second < 3; second += 1) next.refreshUsage()
+  assert.equal(inHash(rig, it.client), false)
+})
+
 test('sockets that cannot or should not be in the sockhash stay out', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig, { accelerate: 'full' })

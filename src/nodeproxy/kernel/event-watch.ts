@@ -2,7 +2,7 @@ import type { Native } from '../native.ts'
 import { sockFlags, sockLayout } from './abi.ts'
 import { mustBeGone } from './errors.ts'
 import { decodeEvent, type KernelEvent } from './events.ts'
-import { decode, u64Bytes } from './layout.ts'
+import { decode, decodeAll, u64Bytes, u64Of } from './layout.ts'
 import type { MapFds } from './maps.ts'
 
 export interface EventWatch {
@@ -23,6 +23,7 @@ export function watchEvents(native: Native, maps: MapFds, isEmpty: IsEmpty): Eve
   /** Those that wait to leave, and whether they have been found empty once. */
   const leaving = new Map<bigint, boolean>()
   let ring: { close(): void } | undefined
+  let inherited = false
   const onRecord = (record: Uint8Array): void => {
     const event = decodeEvent(record)
     if (event === undefined) return
@@ -39,6 +40,12 @@ export function watchEvents(native: Native, maps: MapFds, isEmpty: IsEmpty): Eve
       ring ??= native.bpfRingConsumer(maps.events, onRecord)
     },
     retryLeaving: () => {
+      if (!inherited && ring !== undefined) {
+        inherited = true
+        for (const cookie of blockingSockets(native, maps)) {
+          if (!leaveIfUnfilled(native, maps, cookie)) leaving.set(cookie, false)
+        }
+      }
       for (const [cookie, wasEmpty] of leaving) {
         const empty = isEmpty(cookie)
         leaving.set(cookie, empty)
@@ -70,6 +77,15 @@ function leaveIfUnfilled(native: Native, maps: MapFds, cookie: bigint): boolean 
   const mayHoldBytes = (flags & sockFlags.pairable) !== 0 && (flags & sockFlags.checkFile) === 0
   if (!mayHoldBytes) leave(native, maps, cookie)
   return !mayHoldBytes
+}
+
+/** In the sockhash still: who heard of them, before this start, did not live to see them empty. */
+function blockingSockets(native: Native, maps: MapFds): bigint[] {
+  const { keys, values, count } = native.bpfMapDump(maps.sock_info)
+  const wanted = sockFlags.blocking | sockFlags.inHash
+  return decodeAll(sockLayout, values, count).flatMap(({ flags }, index) =>
+    (flags & wanted) === wanted ? [u64Of(keys, index * 8)] : [],
+  )
 }
 
 function leave(native: Native, maps: MapFds, cookie: bigint): void {

@@ -48,7 +48,8 @@ export async function serveHttp(
 
 function listen(server: Server, flag: string, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) =>
+    // It stays: later on it is a connection that could not be accepted, which is no reason to end.
+    server.on('error', (error) =>
       reject(
         new Error(
           `cannot listen on ${host} port ${port}: ${error.message}; choose another by ${flag}`,

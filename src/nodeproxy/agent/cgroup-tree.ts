@@ -22,7 +22,8 @@ export class KubepodsError extends Error {
 
 /**
  * All pod cgroups of the node, by one walk over the kubepods directory and its class directories.
- * @throws KubepodsError when the kubepods directory itself cannot be read
+ * @throws KubepodsError when the kubepods directory itself cannot be read; Error when this process
+ * has no descriptor left to read one with
  */
 export function readCgroupTree(kubepodsDir: string): CgroupTree {
   const pods: PodCgroup[] = []
@@ -45,6 +46,7 @@ export function readCgroupTree(kubepodsDir: string): CgroupTree {
 /**
  * Processes anywhere below this cgroup, in the order of the tree; those of other pid namespaces are
  * 0 and left out.
+ * @throws Error when this process has no descriptor left to look with
  */
 export function* processesBelow(dir: string): Generator<number> {
   yield* processesIn(dir)
@@ -80,9 +82,16 @@ function rootDirectories(dir: string): readonly string[] {
 function directories(dir: string): readonly string[] {
   try {
     return directoryNames(dir)
-  } catch {
+  } catch (error) {
+    throwIfOurs(error)
     return []
   }
+}
+
+/** What this process lacks says nothing of the cgroup: nobody's pods are gone because of that. */
+function throwIfOurs(error: unknown): void {
+  const { code = '' } = error as NodeJS.ErrnoException
+  if (['EMFILE', 'ENFILE', 'ENOMEM'].includes(code)) throw error
 }
 
 function directoryNames(dir: string): readonly string[] {
@@ -94,7 +103,8 @@ function directoryNames(dir: string): readonly string[] {
 function readOrUndefined(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
-  } catch {
+  } catch (error) {
+    throwIfOurs(error)
     return undefined
   }
 }

@@ -29,14 +29,14 @@ export async function openReporting(
   startDrain: () => Promise<void>,
   undo: AsyncDisposableStack,
 ): Promise<readonly HttpListener[]> {
-  const { options, kernel, pool, publisher, late } = parts
+  const { options, pool, publisher, late } = parts
   const registry = new Registry()
   const istio = istioMetrics(registry, monotonicMs)
   late.istio = istio
   let queuedBytes = 0
   const timer = setInterval(() => {
     void pool.collect()
-    queuedBytes = kernel.refreshUsage().queuedBytes
+    queuedBytes = refreshUsage(parts) ?? queuedBytes
   }, reportMs)
   undo.defer(() => clearInterval(timer))
   const sweeper = setInterval(() => {
@@ -64,6 +64,16 @@ export async function openReporting(
     await Promise.all(ports.map((port) => port.close()))
   })
   return ports
+}
+
+/** Undefined: not known this time, which is no reason to end. */
+function refreshUsage({ kernel, log }: Parts): number | undefined {
+  try {
+    return kernel.refreshUsage().queuedBytes
+  } catch (error) {
+    log.logger.error({ err: error }, 'the kernel does not say what waits in its sockets')
+    return undefined
+  }
 }
 
 /** A cgroup that was removed and made again took its hooks with it, as the kubelet's does. */

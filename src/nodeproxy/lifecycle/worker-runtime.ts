@@ -2,7 +2,7 @@ import { type Affinity, rememberClients } from '../balance/affinity.ts'
 import type { BalanceState } from '../balance/balancer.ts'
 import { trackHealth } from '../balance/health.ts'
 import type { EventHandlers } from '../io/events.ts'
-import { CloseHow } from '../io/protocol.ts'
+import { CloseHow, ListenerReason } from '../io/protocol.ts'
 import { type OpenReactor, openReactor } from '../io/reactor.ts'
 import { acceptedOf, endedOf, l4Commands } from '../l4/adapter.ts'
 import { createAsker } from '../l4/asker.ts'
@@ -78,7 +78,7 @@ export function createWorkerRuntime(
   const telemetry = observeConnections(accumulator, accessLog, pairs)
   const handlers = reactorHandlers(parts, usedAddresses, post)
   const reactor = openReactor(native, reactorOptions(options), handlers)
-  const pods = createServedPods(reactor.commands, options.limits)
+  const pods = createServedPods(reactor.commands, options.limits, realTime)
   const context: WorkerRuntime['context'] = {
     podById: (podId) => pods.byId(podId),
     podByAddress: (ip) => pods.byAddress(ip),
@@ -146,11 +146,16 @@ function reactorHandlers(
     onTimer() {
       // The flow waits rarely, by Node's timers.
     },
-    onListener: ({ listener, reason, refused, errno }) =>
-      post({ kind: 'listener', podId: listener >> 2, reason, refused, errno }),
+    onListener({ listener, reason, refused, errno }) {
+      const failed = reason === ListenerReason.failed
+      if (failed && parts.pods?.listenerFailed(listener, errno) === false) return
+      post({ kind: 'listener', podId: listener >> 2, reason, refused, errno })
+    },
     onPaired: (event) => guarded(event.conn, (flow) => flow.paired(event.conn, event.errno)),
-    onNetnsFailed: ({ netns, family, errno }) =>
-      post({ kind: 'netnsFailed', podId: netns, family, errno }),
+    onNetnsFailed({ netns, family, errno }) {
+      if (parts.pods?.netnsFailed(netns, errno) === false) return
+      post({ kind: 'netnsFailed', podId: netns, family, errno })
+    },
   }
 }
 

@@ -111,8 +111,13 @@ function enter(native: Native, sockhash: number, key: bigint, fd: number): void 
   done('put a socket into a sockhash', result)
 }
 
+/** A machine that is short of memory for sockets says EAGAIN, and nothing of what it counts. */
 function send(native: Native, fd: number, bytes: Uint8Array): void {
-  const sent = done('send(2)', native.socketSend(fd, bytes))
+  const result = patiently('send(2) to find memory', () => {
+    const taken = native.socketSend(fd, bytes)
+    return taken === -EAGAIN ? undefined : taken
+  })
+  const sent = done('send(2)', result)
   if (sent !== bytes.length) throw new Error(`send(2) took ${sent} of ${bytes.length} bytes`)
 }
 

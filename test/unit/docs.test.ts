@@ -20,7 +20,8 @@ test('every counter of the kernel programs is in docs/metrics.md', () => {
 })
 
 test('every metric in the sources is in docs/metrics.md, and the other way round', () => {
-  const sources = globSync('src/nodeproxy/telemetry/*.ts', { cwd: root }).map(read).join('\n')
+  const files = globSync(['src/nodeproxy/telemetry/*.ts', 'src/operator/metrics.ts'], { cwd: root })
+  const sources = files.map(read).join('\n')
   const page = read('docs/metrics.md')
   const inSources = namesIn(sources, /'((?:sluice|istio)_[a-z0-9_]+)'/g)
   const inPage = namesIn(page, /^\| `((?:sluice|istio)_[a-z0-9_]+)`/gm)

@@ -2,7 +2,7 @@ import { encodeClientMessage } from '../../model/codec/client-codec.ts'
 import type { ClientMessage } from '../../model/codec/messages.ts'
 import { decodeServerMessage } from '../../model/codec/server-codec.ts'
 import type { ConfigListener, ConfigSource, ConfigStream } from '../../model/source.ts'
-import { createBackOff } from './back-off.ts'
+import { createBackOff } from '../../model/back-off.ts'
 import type { Clock } from './interfaces.ts'
 import { type LineSocket, openLineSocket } from './line-socket.ts'
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { ConfigListener, ConfigSource, ConfigStream } from '../../model/source.ts'
-import { createBackOff } from './back-off.ts'
+import { createBackOff } from '../../model/back-off.ts'
 import type { DeltaCallHandlers } from './delta-call.ts'
 import type { Clock } from './interfaces.ts'
 

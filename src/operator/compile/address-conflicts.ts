@@ -10,32 +10,42 @@ export function withoutAddressConflicts(
   services: readonly ServiceFacts[],
   report: ReportProblem,
 ): readonly ServiceFacts[] {
-  const clusterIps = new Map<string, ServiceFacts>()
-  const externals = new Map<string, ServiceFacts>()
+  const owners = new Map<string, ServiceFacts>()
   for (const service of [...services].sort(byAge)) {
-    for (const ip of service.clusterIps) if (!clusterIps.has(ip)) clusterIps.set(ip, service)
-    for (const ip of service.externalIps) {
-      for (const { port } of service.ports) {
-        const key = `${ip} ${port}`
-        if (!externals.has(key)) externals.set(key, service)
-      }
-    }
+    for (const key of claimsOf(service)) if (!owners.has(key)) owners.set(key, service)
   }
-  return services.map((service) => {
-    const taken = service.clusterIps.filter((ip) => clusterIps.get(ip) !== service)
-    for (const ip of taken) reportTaken(service, ip, clusterIps.get(ip), report)
-    for (const ip of service.externalIps) {
-      for (const { port } of service.ports) {
-        const first = externals.get(`${ip} ${port}`)
-        if (first !== service) reportShared(service, `${ip} port ${port}`, first, report)
-      }
-    }
-    if (taken.length === 0) return service
-    return { ...service, clusterIps: service.clusterIps.filter((ip) => !taken.includes(ip)) }
-  })
+  return services.map((service) => withoutTaken(service, (key) => owners.get(key), report))
 }
 
-function byAge(a: Facts, b: Facts): number {
+/** What a service wants for itself: its cluster IPs, and ports of external addresses. */
+export function claimsOf({ clusterIps, externalIps, ports }: ServiceFacts): readonly string[] {
+  return [...clusterIps, ...externalIps.flatMap((ip) => ports.map(({ port }) => `${ip} ${port}`))]
+}
+
+/** The one of several that has what all claim. */
+export function oldestOf(services: readonly ServiceFacts[]): ServiceFacts | undefined {
+  return [...services].sort(byAge)[0]
+}
+
+/** @param ownerOf who has what is claimed: see claimsOf */
+export function withoutTaken(
+  service: ServiceFacts,
+  ownerOf: (claim: string) => ServiceFacts | undefined,
+  report: ReportProblem,
+): ServiceFacts {
+  const taken = service.clusterIps.filter((ip) => ownerOf(ip) !== service)
+  for (const ip of taken) reportTaken(service, ip, ownerOf(ip), report)
+  for (const ip of service.externalIps) {
+    for (const { port } of service.ports) {
+      const first = ownerOf(`${ip} ${port}`)
+      if (first !== service) reportShared(service, `${ip} port ${port}`, first, report)
+    }
+  }
+  if (taken.length === 0) return service
+  return { ...service, clusterIps: service.clusterIps.filter((ip) => !taken.includes(ip)) }
+}
+
+export function byAge(a: Facts, b: Facts): number {
   return (
     compareNames(a.created, b.created) ||
     compareNames(`${a.namespace}/${a.name}`, `${b.namespace}/${b.name}`)

@@ -2,6 +2,7 @@ import { type FieldError, readFields, readObject, readRaw, show } from '../../mo
 import { annotationFaults, annotationsInForce } from './annotations.ts'
 import type { Facts, Kind, NamespaceFacts, NodeFacts } from './facts.ts'
 import type { Problem, ReportProblem } from './problem.ts'
+import { readMeshConfig } from './read-mesh-config.ts'
 import { readMeta } from './read-meta.ts'
 import { readPod } from './read-pod.ts'
 import { readService } from './read-service.ts'
@@ -21,6 +22,7 @@ export interface Admitted {
 const readers: Readonly<
   Record<Kind, { apiVersion: string; read: (fields: ReturnType<typeof readFields>) => Facts }>
 > = {
+  MeshConfig: { apiVersion: 'sluice.dev/v1alpha1', read: readMeshConfig },
   Namespace: { apiVersion: 'v1', read: (fields): NamespaceFacts => readMeta(fields, 'Namespace') },
   Node: { apiVersion: 'v1', read: (fields): NodeFacts => readMeta(fields, 'Node') },
   Pod: { apiVersion: 'v1', read: readPod },
@@ -63,14 +65,38 @@ export function admit(
       continue
     }
     places.set(id, place)
-    const last = before?.inForce.get(id)
-    const good = errors.length > 0 ? last : withGoodAnnotations(facts, last, reportHere)
-    const effect = last === undefined ? 'it is left out' : 'its last good version stays in force'
-    for (const error of errors) reportHere({ severity: 'error', ...error, effect })
+    const good = settle({ facts, errors }, before?.inForce.get(id), reportHere)
     if (good !== undefined) inForce.set(id, good)
     if (reports === 0) clean.set(object, facts)
   }
   return { inForce, clean, places }
+}
+
+/**
+ * The same for one object of a cluster, where names are unique.
+ * @returns undefined for what is none of the kinds that are read
+ */
+export function admitOne(
+  object: unknown,
+  lastOf: (id: string) => Facts | undefined,
+  report: ReportProblem,
+): { readonly id: string; readonly inForce: Facts | undefined } | undefined {
+  const reportHere: ReportHere = (problem) => report({ ...subjectOf(object, 0), ...problem })
+  const found = readFacts(object, reportHere)
+  if (found === undefined) return undefined
+  const id = factsId(found.facts)
+  return { id, inForce: settle(found, lastOf(id), reportHere) }
+}
+
+/** What is in force of an object that may be bad. */
+function settle(
+  { facts, errors }: ReadFacts,
+  last: Facts | undefined,
+  report: ReportHere,
+): Facts | undefined {
+  const effect = last === undefined ? 'it is left out' : 'its last good version stays in force'
+  for (const error of errors) report({ severity: 'error', ...error, effect })
+  return errors.length > 0 ? last : withGoodAnnotations(facts, last, report)
 }
 
 interface ReadFacts {

@@ -3,7 +3,7 @@ import { sameData } from '../../model/equal.ts'
 import type { Locality, MeshSettings, PodEnrolment, Workload } from '../../model/resources.ts'
 import { accelerationWish, failureModeWish } from './annotations.ts'
 import { chooseEnrolment, hasEnded } from './enrolment.ts'
-import type { NamespaceFacts, NodeFacts, PodFacts } from './facts.ts'
+import type { Lookup, NamespaceFacts, NodeFacts, PodFacts } from './facts.ts'
 import type { ReportProblem } from './problem.ts'
 import { workloadNames } from './workload-labels.ts'
 
@@ -15,8 +15,8 @@ export interface CompiledPods {
 
 export interface PodSurroundings {
   readonly mesh: MeshSettings
-  readonly namespaces: ReadonlyMap<string, NamespaceFacts>
-  readonly nodes: ReadonlyMap<string, NodeFacts>
+  readonly namespaces: Lookup<NamespaceFacts>
+  readonly nodes: Lookup<NodeFacts>
 }
 
 /** Pods that have no node yet are nobody's work. */
@@ -30,7 +30,7 @@ export function compilePods(
   const workloads = new Map<string, Workload>()
   const enrolments: PodEnrolment[] = []
   for (const pod of scheduled) {
-    const ips = pod.hostNetwork ? pod.ips : pod.ips.filter((ip) => owners.get(ip) === pod)
+    const ips = ownAddresses(pod, (ip) => owners.get(ip) === pod)
     const { workload, enrolment } = compilePod(pod, ips, around)
     if (workload !== undefined) workloads.set(`${pod.namespace}/${pod.name}`, workload)
     enrolments.push(enrolment)
@@ -38,7 +38,12 @@ export function compilePods(
   return { workloads, enrolments }
 }
 
-interface CompiledPod {
+/** A pod of the host's network has the node's, whoever else has them. */
+export function ownAddresses(pod: PodFacts, owns: (ip: string) => boolean): readonly string[] {
+  return pod.hostNetwork ? pod.ips : pod.ips.filter(owns)
+}
+
+export interface CompiledPod {
   readonly workload: Workload | undefined
   readonly enrolment: PodEnrolment
 }
@@ -55,7 +60,11 @@ interface PodMemo extends CompiledPod {
  */
 const memos = new WeakMap<PodFacts, PodMemo>()
 
-function compilePod(pod: PodFacts, ips: readonly string[], around: PodSurroundings): CompiledPod {
+export function compilePod(
+  pod: PodFacts,
+  ips: readonly string[],
+  around: PodSurroundings,
+): CompiledPod {
   const { mesh } = around
   const namespace = around.namespaces.get(pod.namespace)
   const node = around.nodes.get(pod.node)
@@ -68,38 +77,57 @@ function compilePod(pod: PodFacts, ips: readonly string[], around: PodSurroundin
   return { workload, enrolment }
 }
 
-/**
- * Which pod has an address. One that ended has none; while a pod is deleted, a new one may have its
- * address already; of two that both run, the younger is right, as the other's status is stale.
- */
+/** Whether it has its addresses for itself. */
+export function ownsAddresses(pod: PodFacts): boolean {
+  return pod.node !== '' && !pod.hostNetwork && !hasEnded(pod)
+}
+
 function ownersOfAddresses(
   pods: readonly PodFacts[],
   report: ReportProblem,
 ): ReadonlyMap<string, PodFacts> {
+  const claims = new Map<string, PodFacts[]>()
+  for (const pod of pods.filter(ownsAddresses)) {
+    for (const ip of new Set(pod.ips)) claims.set(ip, [...(claims.get(ip) ?? []), pod])
+  }
   const owners = new Map<string, PodFacts>()
-  for (const pod of pods.filter((candidate) => !candidate.hostNetwork && !hasEnded(candidate))) {
-    for (const ip of pod.ips) {
-      const other = owners.get(ip)
-      if (other === undefined) {
-        owners.set(ip, pod)
-        continue
-      }
-      const [winner, loser] = isRather(pod, other) ? [pod, other] : [other, pod]
-      owners.set(ip, winner)
-      if (loser.deleting) continue
-      report({
-        severity: 'warning',
-        kind: 'Pod',
-        namespace: loser.namespace,
-        name: loser.name,
-        field: 'status.podIPs',
-        message: `has ${ip}, which Pod ${winner.namespace}/${winner.name} has too`,
-        fix: 'delete the pod that is gone',
-        effect: 'the younger pod has the address',
-      })
-    }
+  for (const [ip, claimants] of claims) {
+    const owner = ownerOfAddress(ip, claimants, report)
+    if (owner !== undefined) owners.set(ip, owner)
   }
   return owners
+}
+
+/**
+ * Which pod has an address. One that ended has none; while a pod is deleted, a new one may have its
+ * address already; of two that both run, the younger is right, as the other's status is stale.
+ */
+export function ownerOfAddress(
+  ip: string,
+  claimants: readonly PodFacts[],
+  report: ReportProblem,
+): PodFacts | undefined {
+  let owner: PodFacts | undefined
+  for (const pod of claimants) {
+    if (owner === undefined) {
+      owner = pod
+      continue
+    }
+    const [winner, loser] = isRather(pod, owner) ? [pod, owner] : [owner, pod]
+    owner = winner
+    if (loser.deleting) continue
+    report({
+      severity: 'warning',
+      kind: 'Pod',
+      namespace: loser.namespace,
+      name: loser.name,
+      field: 'status.podIPs',
+      message: `has ${ip}, which Pod ${winner.namespace}/${winner.name} has too`,
+      fix: 'delete the pod that is gone',
+      effect: 'the younger pod has the address',
+    })
+  }
+  return owner
 }
 
 function isRather(a: PodFacts, b: PodFacts): boolean {

@@ -1,15 +1,17 @@
 import { compareNames } from '../../model/diff.ts'
 import type { MeshSettings, NetworkAddress, Service, Workload } from '../../model/resources.ts'
-import type { NodeFacts, ServiceFacts, SliceEndpointFacts, SliceFacts } from './facts.ts'
+import type { Lookup, NodeFacts, ServiceFacts, SliceEndpointFacts, SliceFacts } from './facts.ts'
 import { mergeEndpoints, type SliceEntry } from './merge-endpoints.ts'
 import type { ReportProblem } from './problem.ts'
 
 export interface ServiceSurroundings {
   readonly mesh: MeshSettings
   readonly clusterDomain: string
-  readonly nodes: ReadonlyMap<string, NodeFacts>
+  readonly nodes: Lookup<NodeFacts>
   /** By `namespace/name` of the pod. */
-  readonly workloads: ReadonlyMap<string, Workload>
+  readonly workloads: Lookup<Workload>
+  /** By address; pods of the host's network have none of their own. */
+  readonly workloadsByIp: Lookup<Workload>
 }
 
 export interface CompiledServices {
@@ -24,55 +26,76 @@ export function compileServices(
   around: ServiceSurroundings,
   report: ReportProblem,
 ): CompiledServices {
-  const slicesOf = groupSlices(services, slices, report)
-  const findWorkload = workloadFinder(around, report)
+  const byName = new Map(services.map((facts) => [groupOf(facts), facts]))
+  const slicesOf = Map.groupBy(slices, groupOf)
   const members = new Map<string, Set<string>>()
-  const compiled = services
-    .filter(({ isAlias }) => !isAlias)
-    .map((facts) => {
-      const own = slicesOf.get(`${facts.namespace}/${facts.name}`) ?? []
-      const service = compileService(facts, own, around, findWorkload)
-      reportUnservedPorts(facts, own, report)
-      for (const slice of own) {
-        for (const endpoint of slice.endpoints) {
-          const uid = findWorkload(slice, endpoint)?.uid
-          if (uid !== undefined) members.set(uid, (members.get(uid) ?? new Set()).add(service.key))
-        }
-      }
-      return service
-    })
+  const compiled: Service[] = []
+  for (const group of new Set([...byName.keys(), ...slicesOf.keys()])) {
+    const own = slicesOf.get(group) ?? []
+    const result = compileGroup(byName.get(group), own, around, report)
+    if (result === undefined) continue
+    compiled.push(result.service)
+    for (const uid of result.members) {
+      members.set(uid, (members.get(uid) ?? new Set()).add(result.service.key))
+    }
+  }
   return {
     services: compiled,
     servicesOf: new Map([...members].map(([uid, keys]) => [uid, [...keys].sort(compareNames)])),
   }
 }
 
-function groupSlices(
-  services: readonly ServiceFacts[],
+/** `namespace/name` of the service that a slice belongs to, or of the service. */
+export function groupOf(facts: ServiceFacts | SliceFacts): string {
+  return `${facts.namespace}/${facts.kind === 'Service' ? facts.name : facts.service}`
+}
+
+export interface CompiledGroup {
+  readonly service: Service
+  /** Uids of the workloads among its endpoints. */
+  readonly members: ReadonlySet<string>
+}
+
+/**
+ * A service with its slices. @param facts undefined: there is no such service
+ * @param slices sorted by name
+ */
+export function compileGroup(
+  facts: ServiceFacts | undefined,
   slices: readonly SliceFacts[],
+  around: ServiceSurroundings,
   report: ReportProblem,
-): ReadonlyMap<string, readonly SliceFacts[]> {
-  const names = new Set(services.map(({ namespace, name }) => `${namespace}/${name}`))
-  const groups = new Map<string, SliceFacts[]>()
-  for (const slice of slices) {
-    const key = `${slice.namespace}/${slice.service}`
-    const group = groups.get(key) ?? []
-    group.push(slice)
-    groups.set(key, group)
-    if (names.has(key)) continue
-    const missing = slice.service === ''
-    report({
-      severity: 'warning',
-      kind: 'EndpointSlice',
-      namespace: slice.namespace,
-      name: slice.name,
-      field: 'metadata.labels[kubernetes.io/service-name]',
-      message: missing ? 'is missing' : `names Service ${key}, which does not exist`,
-      fix: 'name a service of its namespace, or delete the slice',
-      effect: 'its endpoints are not used',
-    })
+): CompiledGroup | undefined {
+  if (facts === undefined) {
+    for (const slice of slices) reportOrphan(slice, report)
+    return undefined
   }
-  return groups
+  if (facts.isAlias) return undefined
+  const findWorkload = workloadFinder(around, report)
+  const service = compileService(facts, slices, around, findWorkload)
+  reportUnservedPorts(facts, slices, report)
+  const members = new Set<string>()
+  for (const slice of slices) {
+    for (const endpoint of slice.endpoints) {
+      const uid = findWorkload(slice, endpoint)?.uid
+      if (uid !== undefined) members.add(uid)
+    }
+  }
+  return { service, members }
+}
+
+function reportOrphan(slice: SliceFacts, report: ReportProblem): void {
+  const missing = slice.service === ''
+  report({
+    severity: 'warning',
+    kind: 'EndpointSlice',
+    namespace: slice.namespace,
+    name: slice.name,
+    field: 'metadata.labels[kubernetes.io/service-name]',
+    message: missing ? 'is missing' : `names Service ${groupOf(slice)}, which does not exist`,
+    fix: 'name a service of its namespace, or delete the slice',
+    effect: 'its endpoints are not used',
+  })
 }
 
 type FindWorkload = (slice: SliceFacts, endpoint: SliceEndpointFacts) => Workload | undefined
@@ -82,14 +105,9 @@ type FindWorkload = (slice: SliceFacts, endpoint: SliceEndpointFacts) => Workloa
  * slice may be written by hand, and must not give a pod's name to another's traffic.
  */
 function workloadFinder(
-  { workloads, mesh }: ServiceSurroundings,
+  { workloads, workloadsByIp, mesh }: ServiceSurroundings,
   report: ReportProblem,
 ): FindWorkload {
-  const byIp = new Map<string, Workload>()
-  for (const workload of workloads.values()) {
-    if (workload.hostNetwork) continue
-    for (const { ip } of workload.addresses) byIp.set(ip, workload)
-  }
   const reported = new Set<string>()
   return (slice, endpoint) => {
     const { pod, ip } = endpoint
@@ -115,7 +133,7 @@ function workloadFinder(
         effect: 'the address is used all the same',
       })
     }
-    return byIp.get(ip)
+    return workloadsByIp.get(ip)
   }
 }
 

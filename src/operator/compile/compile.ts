@@ -8,6 +8,7 @@ import {
 } from '../../model/resources.ts'
 import { withoutAddressConflicts } from './address-conflicts.ts'
 import { admit, type Admitted, factsId, type LastGood } from './admit.ts'
+import { chooseMesh } from './choose-mesh.ts'
 import { compilePods } from './compile-pods.ts'
 import { compileServices } from './compile-services.ts'
 import type { Facts, Kind } from './facts.ts'
@@ -49,12 +50,12 @@ export interface CompileResult {
 }
 
 /**
- * Turns Kubernetes' objects (Namespace, Node, Pod, Service, EndpointSlice) into the mesh model.
- * Pure: the same objects, in any order, give the same resources. Never throws: what is wrong with
- * an object is a problem, and the others go on.
+ * Turns Kubernetes' objects (MeshConfig, Namespace, Node, Pod, Service, EndpointSlice) into the
+ * mesh model. Pure: the same objects, in any order, give the same resources. Never throws: what is
+ * wrong with an object is a problem, and the others go on.
  */
 export function compile(objects: readonly unknown[], options: CompileOptions = {}): CompileResult {
-  const { mesh = defaultMesh, clusterDomain = 'cluster.local', previous, placeOf } = options
+  const { mesh: preset = defaultMesh, clusterDomain = 'cluster.local', previous, placeOf } = options
   const problems: Problem[] = []
   const admission = (problem: Problem) => void problems.push(problem)
   const admitted = admit(objects, previous, admission, placeOf ?? (() => undefined))
@@ -63,19 +64,24 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
     const place = places.get(factsId(problem))
     problems.push(place === undefined ? problem : { ...problem, place })
   }
+  const mesh = sameSettings(
+    chooseMesh(ofKind(inForce, 'MeshConfig'), preset, report),
+    previous?.resources ?? [],
+  )
   const nodes = new Map(ofKind(inForce, 'Node').map((node) => [node.name, node]))
   const namespaces = new Map(ofKind(inForce, 'Namespace').map((each) => [each.name, each]))
-  const pods = compilePods(ofKind(inForce, 'Pod'), { mesh, namespaces, nodes }, report)
+  const pods = ofKind(inForce, 'Pod')
+  const { workloads, enrolments } = compilePods(pods, { mesh, namespaces, nodes }, report)
   const { services, servicesOf } = compileServices(
     withoutAddressConflicts(ofKind(inForce, 'Service'), report),
     ofKind(inForce, 'EndpointSlice'),
-    { mesh, clusterDomain, nodes, workloads: pods.workloads },
+    { mesh, clusterDomain, nodes, workloads, workloadsByIp: byIp(workloads) },
     report,
   )
-  const workloads = [...pods.workloads.values()].map((workload) =>
+  const finished = [...workloads.values()].map((workload) =>
     withServices(workload, servicesOf.get(workload.uid)),
   )
-  const resources = unique([mesh, ...services, ...workloads, ...pods.enrolments], report)
+  const resources = unique([mesh, ...services, ...finished, ...enrolments], report)
   return {
     resources: keepIdentity(resources, previous?.resources ?? []),
     problems: problems.sort(byObject),
@@ -84,9 +90,23 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
   }
 }
 
+/** Settings that did not change are the same object: what is made with them need not be again. */
+export function sameSettings(now: MeshSettings, before: Iterable<Resource>): MeshSettings {
+  for (const each of before) if (each.type === 'settings' && sameData(each, now)) return each
+  return now
+}
+
+function byIp(workloads: ReadonlyMap<string, Workload>): ReadonlyMap<string, Workload> {
+  const own = [...workloads.values()].filter(({ hostNetwork }) => !hostNetwork)
+  return new Map(own.flatMap((each) => each.addresses.map(({ ip }) => [ip, each] as const)))
+}
+
 const memos = new WeakMap<Workload, Workload>()
 
-function withServices(workload: Workload, services: readonly string[] | undefined): Workload {
+export function withServices(
+  workload: Workload,
+  services: readonly string[] | undefined,
+): Workload {
   if (services === undefined) return workload
   const memo = memos.get(workload)
   if (memo !== undefined && sameData(memo.services, services)) return memo
@@ -137,7 +157,7 @@ function keepIdentity(
   })
 }
 
-function byObject(a: Problem, b: Problem): number {
+export function byObject(a: Problem, b: Problem): number {
   return (
     compareNames(a.kind, b.kind) ||
     compareNames(a.namespace, b.namespace) ||

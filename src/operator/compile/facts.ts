@@ -1,4 +1,4 @@
-import type { IpAddress } from '../../model/resources.ts'
+import type { IpAddress, MeshSettings } from '../../model/resources.ts'
 
 /** What the compiler reads of Kubernetes' objects, checked. One type a kind. */
 export interface ObjectFacts {
@@ -13,7 +13,17 @@ export interface ObjectFacts {
   readonly deleting: boolean
 }
 
-export type Kind = 'Namespace' | 'Node' | 'Pod' | 'Service' | 'EndpointSlice'
+export type Kind = 'MeshConfig' | 'Namespace' | 'Node' | 'Pod' | 'Service' | 'EndpointSlice'
+
+/** What users set for the whole mesh; what is not there is as the operator was started. */
+export interface MeshConfigFacts extends ObjectFacts {
+  readonly kind: 'MeshConfig'
+  readonly settings: MeshChoices
+}
+
+export type MeshChoices = Partial<
+  Pick<MeshSettings, 'trustDomain' | 'unclassified' | 'outside' | 'acceleration' | 'failureMode'>
+>
 
 export interface NamespaceFacts extends ObjectFacts {
   readonly kind: 'Namespace'
@@ -78,4 +88,15 @@ export interface SliceFacts extends ObjectFacts {
   readonly endpoints: readonly SliceEndpointFacts[]
 }
 
-export type Facts = NamespaceFacts | NodeFacts | PodFacts | ServiceFacts | SliceFacts
+export type Facts =
+  | MeshConfigFacts
+  | NamespaceFacts
+  | NodeFacts
+  | PodFacts
+  | ServiceFacts
+  | SliceFacts
+
+/** A map, or what answers as one. */
+export interface Lookup<T> {
+  get(key: string): T | undefined
+}

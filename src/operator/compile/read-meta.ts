@@ -9,7 +9,7 @@ import {
 } from '../../model/fields.ts'
 import type { Kind, ObjectFacts } from './facts.ts'
 
-const clusterScoped: readonly Kind[] = ['Namespace', 'Node']
+const clusterScoped: readonly Kind[] = ['MeshConfig', 'Namespace', 'Node']
 
 /** Namespaced objects that name none, or the empty one, are in `default`, as kubectl has it. */
 export function readMeta<K extends Kind>(

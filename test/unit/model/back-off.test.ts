@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
-import { createBackOff } from '../../../../src/nodeproxy/config/back-off.ts'
+import { createBackOff } from '../../../src/model/back-off.ts'
 
 test('waits double up to the maximum, and half of each is random', () => {
   const low = createBackOff({ firstMs: 50, maxMs: 1_000, random: () => 0 })

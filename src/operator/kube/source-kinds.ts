@@ -1,0 +1,38 @@
+import type { Kind } from '../compile/facts.ts'
+
+/** A kind of object that the operator follows. */
+export interface SourceKind {
+  readonly kind: Kind
+  readonly apiVersion: string
+  /** Of its collection over all namespaces. */
+  readonly path: string
+  /** Names, labels and annotations are all that is read: nothing else is sent. */
+  readonly metadataOnly: boolean
+  /** A CRD that may not be there, or come later. */
+  readonly optional: boolean
+}
+
+export const sourceKinds: readonly SourceKind[] = [
+  core('Namespace', 'namespaces', true),
+  core('Node', 'nodes', true),
+  core('Pod', 'pods', false),
+  core('Service', 'services', false),
+  {
+    kind: 'EndpointSlice',
+    apiVersion: 'discovery.k8s.io/v1',
+    path: '/apis/discovery.k8s.io/v1/endpointslices',
+    metadataOnly: false,
+    optional: false,
+  },
+  {
+    kind: 'MeshConfig',
+    apiVersion: 'sluice.dev/v1alpha1',
+    path: '/apis/sluice.dev/v1alpha1/meshconfigs',
+    metadataOnly: false,
+    optional: true,
+  },
+]
+
+function core(kind: Kind, collection: string, metadataOnly: boolean): SourceKind {
+  return { kind, apiVersion: 'v1', path: `/api/v1/${collection}`, metadataOnly, optional: false }
+}

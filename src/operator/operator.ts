@@ -1,0 +1,214 @@
+import type { Logger } from 'pino'
+import { createBackOff } from '../model/back-off.ts'
+import { defaultMesh } from './compile/compile.ts'
+import { formatProblem } from './compile/problem.ts'
+import { serveOperatorHttp } from './http.ts'
+import { tokenReviewer } from './identity/token-reviewer.ts'
+import { createIncrementalCompiler, type IncrementalCompiler } from './incremental/compiler.ts'
+import type { KubeApi } from './kube/api.ts'
+import { type Election, startElection } from './kube/election.ts'
+import { type Sources, startSources } from './kube/sources.ts'
+import { createOperatorRegistry, type OperatorFacts } from './metrics.ts'
+import type { OperatorOptions } from './options.ts'
+import { createGrpcServer, type GrpcServer } from './publish/grpc-server.ts'
+import { createPublisher, type Publisher } from './publish/publisher.ts'
+import { createAuthorityStore } from './serving/authority-store.ts'
+import { openServing, type Serving } from './serving/serving.ts'
+
+export interface Operator extends AsyncDisposable {
+  readonly grpcPort: number
+  readonly httpPort: number
+  /** Why it is not ready; empty when it is. */
+  readonly notReady: string
+  /** Nodes go to another replica, and another one leads. */
+  stop(): Promise<void>
+}
+
+const renewCertificateMs = 60_000
+
+/** Starts one replica. Resolves when it listens. @throws Error when it cannot, naming why */
+export async function startOperator(
+  options: OperatorOptions,
+  api: KubeApi,
+  log: Logger,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Operator> {
+  await using undo = new AsyncDisposableStack()
+  const serving = await openAuthority(options, api, log, signal)
+  const parts = openParts(options, api, log, serving)
+  const { sources, grpc, election } = parts
+  undo.defer(() => sources.stop())
+  undo.defer(async () => grpc.close())
+  undo.defer(async () => election.stop())
+  undo.defer(keepRenewed(serving, grpc, () => election.leading, log))
+  const grpcPort = await grpc.listen(options.grpcAddress)
+  let stopping = false
+  const notReady = () => (stopping ? 'it stops' : notListed(sources))
+  const registry = createOperatorRegistry(() => factsOf(parts, serving, notReady() === ''))
+  const http = await serveOperatorHttp(options.httpAddress, {
+    notReady,
+    metrics: async () => registry.metrics(),
+    metricsType: registry.contentType,
+  })
+  undo.defer(async () => http.close())
+  const running = undo.move()
+  log.info({ grpcPort, httpPort: http.port }, 'serving')
+  const stop = async () => {
+    stopping = true
+    await running.disposeAsync()
+  }
+  return {
+    grpcPort,
+    httpPort: http.port,
+    get notReady() {
+      return notReady()
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function openAuthority(
+  { namespace, servingName }: OperatorOptions,
+  api: KubeApi,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Serving> {
+  const names = { secret: 'sluice-serving-ca', configMap: 'sluice-ca' }
+  const store = createAuthorityStore({ api, namespace, ...names })
+  return withRetries('open the serving authority', log, signal, async () =>
+    openServing({ store, names: servingName }),
+  )
+}
+
+interface Parts {
+  readonly publisher: Publisher
+  readonly compiler: IncrementalCompiler
+  readonly sources: Sources
+  readonly grpc: GrpcServer
+  readonly election: Election
+}
+
+function openParts(
+  options: OperatorOptions,
+  api: KubeApi,
+  log: Logger,
+  { certificate }: Serving,
+): Parts {
+  const { namespace, podName, audience } = options
+  // Two runs of one pod must not call different things by one version.
+  const publisher = createPublisher(`${podName}-${Date.now().toString(36)}`)
+  const compiler = openCompiler(options)
+  const sources = startSources({
+    api,
+    compiler,
+    publisher,
+    random: Math.random,
+    onError: (kind, error) => log.warn({ kind, error: error.message }, 'source trouble'),
+    onPublished: problemReporter(compiler, log),
+  })
+  const serviceAccount = options.nodeServiceAccount ?? `${namespace}/sluice-nodeproxy`
+  const grpc = createGrpcServer({
+    publisher,
+    certificate,
+    authenticate: tokenReviewer({ api, audience, serviceAccount }),
+    onRefused: (node, reason) => log.warn({ node, reason }, 'a node was refused'),
+  })
+  const election = startElection({
+    api,
+    namespace,
+    name: 'sluice-operator',
+    identity: podName,
+    onChange: (leading) => log.info({ leading }, leading ? 'leads' : 'does not lead'),
+    onError: (error) => log.warn({ error: error.message }, 'election trouble'),
+  })
+  return { publisher, compiler, sources, grpc, election }
+}
+
+/** Empty when everything has been. */
+function notListed({ ready, reflectors }: Sources): string {
+  if (ready) return ''
+  const missing = [...reflectors].filter(([, { synced }]) => !synced)
+  const reasons = missing.map(([kind, { lastError }]) => `${kind} ${lastError}`.trim())
+  return `not listed yet: ${reasons.join(', ')}`
+}
+
+function factsOf(
+  { publisher, compiler, sources, grpc, election }: Parts,
+  serving: Serving,
+  ready: boolean,
+): OperatorFacts {
+  return {
+    ready,
+    leading: election.leading,
+    streams: grpc.streams,
+    refused: grpc.refused,
+    publisher: publisher.status(),
+    problems: compiler.problems(),
+    reflectors: sources.reflectors,
+    certificateEndsMs: serving.endsMs,
+  }
+}
+
+function openCompiler(options: OperatorOptions): IncrementalCompiler {
+  const { cluster, network, trustDomain, clusterDomain } = options
+  const mesh = { ...defaultMesh, cluster, network, trustDomain }
+  return createIncrementalCompiler({ mesh, clusterDomain })
+}
+
+/** Logs what is wrong with objects, each once as long as it is. */
+function problemReporter(compiler: IncrementalCompiler, log: Logger): () => void {
+  let version = -1
+  let known = new Set<string>()
+  return () => {
+    if (compiler.problemsVersion === version) return
+    version = compiler.problemsVersion
+    const now = new Set(compiler.problems().map(formatProblem))
+    for (const problem of now) if (!known.has(problem)) log.warn({ problem }, 'problem')
+    for (const problem of known) if (!now.has(problem)) log.info({ problem }, 'problem solved')
+    known = now
+  }
+}
+
+/** @returns what ends it */
+function keepRenewed(
+  serving: Serving,
+  grpc: GrpcServer,
+  leading: () => boolean,
+  log: Logger,
+): () => void {
+  const renew = async () => {
+    try {
+      const fresh = await serving.renew(leading())
+      if (fresh === undefined) return
+      grpc.renew(fresh)
+      log.info({ ends: new Date(serving.endsMs).toISOString() }, 'a new serving certificate')
+    } catch (error) {
+      log.warn({ error: error instanceof Error ? error.message : error }, 'certificate trouble')
+    }
+  }
+  const timer = setInterval(() => void renew(), renewCertificateMs)
+  return () => clearInterval(timer)
+}
+
+async function withRetries<T>(
+  what: string,
+  log: Logger,
+  signal: AbortSignal,
+  run: () => Promise<T>,
+): Promise<T> {
+  const backOff = createBackOff({ firstMs: 500, maxMs: 15_000, random: Math.random })
+  for (;;) {
+    try {
+      return await run()
+    } catch (error) {
+      const cause = error instanceof Error ? error.message : String(error)
+      if (signal.aborted)
+        throw new Error(`stopped before it could ${what}: ${cause}`, { cause: error })
+      log.warn({ error: cause }, `cannot ${what}; tried again`)
+      const { promise, resolve } = Promise.withResolvers<void>()
+      setTimeout(resolve, backOff.nextMs())
+      await promise
+    }
+  }
+}

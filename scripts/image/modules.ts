@@ -34,7 +34,7 @@ export function productionModules(): readonly Module[] {
     .filter(([path]) => statSync(join(root, path), { throwIfNoEntry: false }) !== undefined)
     .map(([path, { version = '' }]) => {
       const licences = readdirSync(join(root, path)).filter((file) =>
-        /^(licen[cs]e|copying|notice)/i.test(file),
+        /^((un)?licen[cs]e|copying|notice)/i.test(file),
       )
       const name = path.split('node_modules/').at(-1) ?? path
       if (licences.length > 0) return { path, name, version, licences }

@@ -30,6 +30,8 @@ export interface OperatorOptions {
   readonly logLevel: LogLevel
 }
 
+const httpAddress = '0.0.0.0:15014'
+
 /** Ends the process on --help and on flags that are wrong, which it explains. */
 export function parseOperatorOptions(argv: readonly string[]): OperatorOptions {
   const command = new Command('operator')
@@ -44,10 +46,11 @@ export function parseOperatorOptions(argv: readonly string[]): OperatorOptions {
     )
     .option('--kubeconfig <file>', 'credentials; otherwise those of the pod')
     .option('--grpc-address <host:port>', 'where nodes reach it', '0.0.0.0:15012')
-    .option('--http-address <host:port>', '/ready, /live, /metrics', hostPort, {
-      host: '0.0.0.0',
-      port: 15_014,
-    })
+    .addOption(
+      new Option('--http-address <host:port>', '/ready, /live, /metrics')
+        .argParser(hostPort)
+        .default(hostPort(httpAddress), httpAddress),
+    )
     .option('--serving-name <name...>', 'what its certificate says', [
       'sluice-operator.sluice-system.svc',
     ])

@@ -231,27 +231,34 @@ struct sluice_usage {
 };
 SLUICE_ASSERT_SIZE(struct sluice_usage, 16);
 
-/* accept_modes: listener -> are its accepted sockets non-blocking? Learnt by sockops from their
- * files. */
-struct sluice_listen_key {
-	__u64 netns_cookie;
-	__u32 port;
-	__u32 reserved;
-};
+/* pod_habits: netns cookie -> what was seen of the pod's programs, by which sockets that they have
+ * later stay out of the sockhash. Made by the agent with the pod, and gone with it. What there is
+ * no place for is said of the whole pod, in `all`. */
+#define SLUICE_HABIT_PORTS 32
+#define SLUICE_HABIT_CGROUPS 16
 enum sluice_accept_mode {
 	SLUICE_ACCEPTS_UNKNOWN = 0,
 	SLUICE_ACCEPTS_NONBLOCKING = 1,
 	SLUICE_ACCEPTS_BLOCKING = 2, /* one was: none enters the sockhash again */
 };
-SLUICE_ASSERT_SIZE(struct sluice_listen_key, 16);
-
-/* splice_users: cgroup id -> when it was last seen to splice(2) from a socket that takes redirected
- * bytes. Sockets that such a cgroup opens later stay out of the sockhash. */
-struct sluice_splice_user {
-	__u64 seen_ns;
-	__u64 count;
+enum sluice_habit {
+	SLUICE_HABIT_CLIENT_BLOCKS = 1,	   /* turns sockets blocking once they are connected */
+	SLUICE_HABIT_SPLICES = 2,	   /* reads by splice(2) */
+	SLUICE_HABIT_ACCEPTS_BLOCKING = 4, /* in `all` only */
 };
-SLUICE_ASSERT_SIZE(struct sluice_splice_user, 16);
+struct sluice_cgroup_habits {
+	__u64 cgroup_id; /* 0: free */
+	__u32 habits;
+	__u32 reserved;
+};
+SLUICE_ASSERT_SIZE(struct sluice_cgroup_habits, 16);
+struct sluice_pod_habits {
+	__u32 all;
+	__u32 reserved;
+	__u32 ports[SLUICE_HABIT_PORTS]; /* port | sluice_accept_mode << 16; 0: free */
+	struct sluice_cgroup_habits cgroups[SLUICE_HABIT_CGROUPS];
+};
+SLUICE_ASSERT_SIZE(struct sluice_pod_habits, 392);
 
 /* SEC("syscall") query_queue: how much does this socket hold unread? */
 struct sluice_queue_query {
@@ -267,11 +274,11 @@ SLUICE_ASSERT_SIZE(struct sluice_queue_query, 24);
 struct sluice_forget {
 	struct sluice_addr addr;   /* all zero: none */
 	__u64 keep_netns_cookie;   /* origins of this netns stay: its own live connections */
-	__u64 forget_netns_cookie; /* 0: none; else its sockets and listeners go, too */
+	__u64 forget_netns_cookie; /* 0: none; else its sockets and habits go, too */
 	__u32 removed_origins;	   /* out */
 	__u32 removed_bypasses;
 	__u32 removed_socks;
-	__u32 removed_listeners;
+	__u32 removed_habits;
 };
 SLUICE_ASSERT_SIZE(struct sluice_forget, 48);
 
@@ -282,7 +289,7 @@ struct sluice_fill {
 	__u32 bypasses;
 	__u32 sockets;
 	__u32 pairs;
-	__u32 accept_modes;
+	__u32 pod_habits;
 };
 SLUICE_ASSERT_SIZE(struct sluice_fill, 24);
 

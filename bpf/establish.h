@@ -10,6 +10,7 @@
 #ifndef SLUICE_ESTABLISH_H
 #define SLUICE_ESTABLISH_H
 
+#include "habits.h"
 #include "pod.h"
 #include "publish.h"
 #include "sock.h"
@@ -79,23 +80,21 @@ static __always_inline void leave_with_app(__u64 cookie)
 
 /* What would break an app whatever its file says. Counts, and returns 1, when it has to stay out.
  */
-static __always_inline int app_unsuited(__u64 tcp, __u32 mode)
+static __always_inline int app_unsuited(const struct sock_state *state, __u64 tcp, __u32 mode)
 {
 	if (sock_zerocopy(tcp))
 		return count(SLUICE_COUNT_HASH_SKIPPED_ZEROCOPY, 1);
-	if (mode & ACCEL_FULL) {
-		__u64 cgroup = sock_cgroup_id(tcp);
-		if (bpf_map_lookup_elem(&splice_users, &cgroup))
-			return count(SLUICE_COUNT_HASH_SKIPPED_SPLICE, 1);
-	}
+	if (mode & ACCEL_FULL &&
+	    has_habit(state->netns_cookie, sock_cgroup_id(tcp), SLUICE_HABIT_SPLICES))
+		return count(SLUICE_COUNT_HASH_SKIPPED_SPLICE, 1);
 	return 0;
 }
 
 /* Does not block now, and will: trace.bpf.c has seen others of its cgroup. */
-static __always_inline int client_will_block(__u64 tcp, __u32 mode)
+static __always_inline int client_will_block(const struct sock_state *state, __u64 tcp, __u32 mode)
 {
-	__u64 cgroup = sock_cgroup_id(tcp);
-	return mode & ACCEL_FULL && bpf_map_lookup_elem(&blocking_clients, &cgroup);
+	return mode & ACCEL_FULL &&
+	       has_habit(state->netns_cookie, sock_cgroup_id(tcp), SLUICE_HABIT_CLIENT_BLOCKS);
 }
 
 /* Only mode full sends redirected bytes out of a leg. */
@@ -123,9 +122,9 @@ static __always_inline int client_established(struct bpf_sock_ops *ctx, struct s
 		return count(SLUICE_COUNT_HASH_SKIPPED_OFF, 1);
 	/* A blocking recv() on a socket in the sockhash returns EAGAIN when something other than
 	 * data wakes it. */
-	if (sock_file_mode(tcp) != FILE_DOES_NOT_BLOCK || client_will_block(tcp, mode))
+	if (sock_file_mode(tcp) != FILE_DOES_NOT_BLOCK || client_will_block(state, tcp, mode))
 		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 1);
-	if (app_unsuited(tcp, mode))
+	if (app_unsuited(state, tcp, mode))
 		return 1;
 	__u32 pairable = mode & ACCEL_FULL ? SLUICE_SOCK_PAIRABLE : 0;
 	if (enter(ctx, state, tcp, SLUICE_SOCK_APP | pairable, 0) && pairable)
@@ -178,10 +177,9 @@ static __always_inline int leg_out_established(struct bpf_sock_ops *ctx, struct 
 static __always_inline __u32 accept_mode(__u64 netns, __u32 port,
 					 const struct listen_state *listener)
 {
-	struct sluice_listen_key key = { .netns_cookie = netns, .port = port };
-	__u32 *learnt = bpf_map_lookup_elem(&accept_modes, &key);
-	if (learnt && *learnt != SLUICE_ACCEPTS_UNKNOWN)
-		return *learnt;
+	__u32 learnt = accepts(netns, port);
+	if (learnt != SLUICE_ACCEPTS_UNKNOWN)
+		return learnt;
 	return listener && listener->nonblocking ? SLUICE_ACCEPTS_NONBLOCKING
 						 : SLUICE_ACCEPTS_UNKNOWN;
 }
@@ -200,7 +198,7 @@ static __always_inline int server_enters(struct bpf_sock_ops *ctx, struct bpf_so
 		watch(ctx, BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_STATE_CB_FLAG);
 	if (known != SLUICE_ACCEPTS_NONBLOCKING)
 		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 0);
-	if (app_unsuited(tcp, state->pod_flags))
+	if (app_unsuited(state, tcp, state->pod_flags))
 		return 0;
 	__u32 flags = SLUICE_SOCK_APP | SLUICE_SOCK_CHECK_FILE;
 	if (state->pod_flags & ACCEL_FULL)

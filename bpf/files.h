@@ -10,13 +10,7 @@
 
 static __always_inline void learn(const struct sock_state *state, __u32 mode)
 {
-	struct sluice_listen_key key = { .netns_cookie = state->netns_cookie,
-					 .port = state->flow.local_port };
-	__u32 *known = bpf_map_lookup_elem(&accept_modes, &key);
-	/* One that blocks decides for all: an app may treat its connections differently. */
-	if (known && *known >= mode)
-		return;
-	bpf_map_update_elem(&accept_modes, &key, &mode, BPF_ANY);
+	learn_accepts(state->netns_cookie, state->flow.local_port, mode);
 }
 
 /* It is in the sockhash on its listener's word, and that was wrong. One that took part already has
@@ -60,13 +54,11 @@ static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct s
  * forgotten. */
 static __always_inline int listener_seen(struct bpf_sock_ops *ctx, struct bpf_sock *sk, __u64 tcp)
 {
-	struct sluice_listen_key key = { .netns_cookie = bpf_get_netns_cookie(ctx),
-					 .port = ctx->local_port };
 	struct listen_state seen = { .nonblocking = sock_file_mode(tcp) == FILE_DOES_NOT_BLOCK };
 	__u64 cgroup = sock_cgroup_id(tcp);
 	if (bpf_map_lookup_elem(&proxy_cgroups, &cgroup))
 		return count(SLUICE_COUNT_SOCKOPS_UNTOUCHED, 1);
-	bpf_map_delete_elem(&accept_modes, &key);
+	forget_accepts(bpf_get_netns_cookie(ctx), ctx->local_port);
 	struct listen_state *kept =
 		bpf_sk_storage_get(&listen_states, sk, &seen, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!kept)

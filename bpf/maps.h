@@ -20,15 +20,6 @@
 		__type(value, value_type);               \
 	} name SEC(".maps")
 
-/* Only for what is learnt again when it was forgotten. */
-#define SLUICE_CACHE(name, entries, key_type, value_type) \
-	struct {                                          \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);      \
-		__uint(max_entries, entries);             \
-		__type(key, key_type);                    \
-		__type(value, value_type);                \
-	} name SEC(".maps")
-
 #define SLUICE_ARRAY(name, entries, flags, value_type) \
 	struct {                                       \
 		__uint(type, BPF_MAP_TYPE_ARRAY);      \
@@ -99,9 +90,7 @@ SLUICE_HASH(proxy_cgroups, 16, __u64, __u32);
 SLUICE_ARRAY(settings, 1, 0, struct sluice_settings);
 SLUICE_ARRAY(active_layout, 1, 0, __u64);
 SLUICE_ARRAY(node_usage, 1, 0, struct sluice_usage);
-SLUICE_CACHE(accept_modes, 4096, struct sluice_listen_key, __u32);
-SLUICE_CACHE(splice_users, 1024, __u64, struct sluice_splice_user);
-SLUICE_CACHE(blocking_clients, 1024, __u64, __u64); /* cgroup id -> when seen */
+SLUICE_HASH(pod_habits, 1024, __u64, struct sluice_pod_habits);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

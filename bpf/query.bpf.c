@@ -78,16 +78,6 @@ static long forget_sock(void *map, __u64 *cookie, struct sluice_sock *info,
 	return 0;
 }
 
-static long forget_listener(void *map, struct sluice_listen_key *listener, __u32 *mode,
-			    struct sluice_forget *what)
-{
-	struct sluice_listen_key key = *listener;
-	if (listener->netns_cookie == what->forget_netns_cookie &&
-	    !bpf_map_delete_elem(&accept_modes, &key))
-		what->removed_listeners++;
-	return 0;
-}
-
 SEC("syscall")
 int forget_address(struct sluice_forget *request)
 {
@@ -97,7 +87,8 @@ int forget_address(struct sluice_forget *request)
 		bpf_for_each_map_elem(&bypasses, forget_bypass, &what, 0);
 	if (what.forget_netns_cookie) {
 		bpf_for_each_map_elem(&sock_info, forget_sock, &what, 0);
-		bpf_for_each_map_elem(&accept_modes, forget_listener, &what, 0);
+		if (!bpf_map_delete_elem(&pod_habits, &what.forget_netns_cookie))
+			what.removed_habits = 1;
 	}
 	*request = what;
 	return count(SLUICE_COUNT_ADDRESS_FORGOTTEN, 0);
@@ -116,7 +107,7 @@ int count_entries(struct sluice_fill *fill)
 	fill->bypasses = bpf_for_each_map_elem(&bypasses, step, 0, 0);
 	fill->sockets = bpf_for_each_map_elem(&sock_info, step, 0, 0);
 	fill->pairs = bpf_for_each_map_elem(&pairs, step, 0, 0);
-	fill->accept_modes = bpf_for_each_map_elem(&accept_modes, step, 0, 0);
+	fill->pod_habits = bpf_for_each_map_elem(&pod_habits, step, 0, 0);
 	return count(SLUICE_COUNT_ENTRIES_COUNTED, 0);
 }
 

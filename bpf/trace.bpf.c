@@ -5,6 +5,7 @@
  * can do is an event. */
 #include <bpf/bpf_endian.h>
 
+#include "habits.h"
 #include "sock.h"
 
 #define F_SETFL 4
@@ -79,15 +80,13 @@ static __always_inline void remember_blocking(const struct sluice_sock *app)
 {
 	struct sock *sk = (void *)app->tcp_sock;
 	__u32 to = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	struct sluice_listen_key listener = { .netns_cookie = app->netns_cookie,
-					      .port = BPF_CORE_READ(sk, __sk_common.skc_num) };
-	__u64 cgroup = bpf_get_current_cgroup_id(), now = bpf_ktime_get_ns();
-	__u32 mode = SLUICE_ACCEPTS_BLOCKING;
+	__u32 port = BPF_CORE_READ(sk, __sk_common.skc_num);
 
 	if (to >= SLUICE_SPREAD_FIRST && to < SLUICE_SPREAD_FIRST + SLUICE_SPREAD_COUNT)
-		bpf_map_update_elem(&blocking_clients, &cgroup, &now, BPF_ANY);
+		learn_habit(app->netns_cookie, bpf_get_current_cgroup_id(),
+			    SLUICE_HABIT_CLIENT_BLOCKS);
 	else
-		bpf_map_update_elem(&accept_modes, &listener, &mode, BPF_ANY);
+		learn_accepts(app->netns_cookie, port, SLUICE_ACCEPTS_BLOCKING);
 }
 
 static __always_inline int turns_blocking(unsigned long fd)
@@ -121,20 +120,6 @@ int enter_ioctl(struct syscall_enter *ctx)
 	return nonblocking ? untouched() : turns_blocking(ctx->args[0]);
 }
 
-/* Its sockets of the future stay out of the sockhash; into this one nothing more is redirected. */
-static __always_inline void remember_splice_user(void)
-{
-	__u64 cgroup = bpf_get_current_cgroup_id();
-	struct sluice_splice_user first = { .seen_ns = bpf_ktime_get_ns(), .count = 1 };
-	struct sluice_splice_user *known = bpf_map_lookup_elem(&splice_users, &cgroup);
-	if (!known) {
-		bpf_map_update_elem(&splice_users, &cgroup, &first, BPF_NOEXIST);
-		return;
-	}
-	known->seen_ns = first.seen_ns;
-	__sync_fetch_and_add(&known->count, 1);
-}
-
 SEC("tracepoint/syscalls/sys_enter_splice")
 int enter_splice(struct syscall_enter *ctx)
 {
@@ -143,7 +128,8 @@ int enter_splice(struct syscall_enter *ctx)
 	if (!app || !(flags_of(app) & SLUICE_SOCK_PAIRABLE) || flags_of(app) & SLUICE_SOCK_SPLICES)
 		return untouched();
 	set_flags(app, SLUICE_SOCK_SPLICES);
-	remember_splice_user();
+	/* Its sockets of the future stay out; into this one nothing more is redirected. */
+	learn_habit(app->netns_cookie, bpf_get_current_cgroup_id(), SLUICE_HABIT_SPLICES);
 	report(app, cookie, SLUICE_EVENT_SPLICE_USER);
 	return count(SLUICE_COUNT_SPLICE_USER, 0);
 }

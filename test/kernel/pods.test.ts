@@ -23,7 +23,7 @@ function lookupLinks(rig: Rig): string[] {
 /** All that a pod can leave behind in the kernel. */
 function traces(rig: Rig): Record<string, number> {
   const maps = ['pods_by_netns', 'pods_by_addr', 'listeners', 'origins', 'bypasses'] as const
-  const more = ['sock_info', 'pairs', 'accept_modes'] as const
+  const more = ['sock_info', 'pairs', 'pod_habits'] as const
   const counts = [...maps, ...more].map((map): [string, number] => [map, entries(rig, map)])
   return Object.fromEntries([...counts, ['links', lookupLinks(rig).length]])
 }
@@ -36,14 +36,16 @@ const nothing = {
   bypasses: 0,
   sock_info: 0,
   pairs: 0,
-  accept_modes: 0,
+  pod_habits: 0,
   links: 0,
 }
+
+const onePod = { pods_by_netns: 1, pod_habits: 1 }
 
 test('enrolling twice changes nothing, and a removal takes everything', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig)
-  const enrolled = { ...nothing, pods_by_netns: 1, pods_by_addr: 2, listeners: 4, links: 1 }
+  const enrolled = { ...nothing, ...onePod, pods_by_addr: 2, listeners: 4, links: 1 }
   assert.deepEqual(traces(rig), enrolled)
   rig.kernel.enrolPod(pod.enrolment)
   assert.deepEqual(traces(rig), enrolled)
@@ -59,7 +61,7 @@ test('a pod that loses an address keeps nothing of it', async (t) => {
   rig.kernel.enrolPod(onlyIpv4)
   assert.deepEqual(traces(rig), {
     ...nothing,
-    pods_by_netns: 1,
+    ...onePod,
     pods_by_addr: 1,
     listeners: 2,
     links: 1,
@@ -93,7 +95,7 @@ test('excluding a pod that was enrolled takes it out', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig)
   rig.kernel.excludeNetns(pod.cookie)
-  assert.deepEqual(traces(rig), { ...nothing, pods_by_netns: 1 })
+  assert.deepEqual(traces(rig), { ...nothing, ...onePod })
 })
 
 test('what cannot be enrolled is not half enrolled, and others are unaffected', async (t) => {
@@ -148,7 +150,7 @@ test('an address that is used again gets nothing of its last holder', async (t) 
   const second = await createPod(rig)
   assert.deepEqual(traces(rig), {
     ...nothing,
-    pods_by_netns: 1,
+    ...onePod,
     pods_by_addr: 2,
     listeners: 4,
     links: 1,
@@ -176,7 +178,7 @@ test('pods that ended while no proxy was there are found and removed', async (t)
   assert.deepEqual(next.enrolledNetns(), [kept.cookie])
   assert.deepEqual(traces(rig), {
     ...nothing,
-    pods_by_netns: 1,
+    ...onePod,
     pods_by_addr: 2,
     listeners: 4,
     links: 1,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { flagsOf, inHash, openConnection, sockInfo } from './support/connection.ts'
-import { createPod } from './support/pod.ts'
+import { createPod, type TestPod } from './support/pod.ts'
 import { setSysctl } from './support/program.ts'
 import { createRig } from './support/rig.ts'
 import { createSockets, until } from './support/sockets.ts'
@@ -157,6 +157,35 @@ test('full: sockets that are turned blocking keep those that come after them out
   assert.deepEqual([inHash(rig, third.client), inHash(rig, third.server)], [false, false])
 })
 
+test("a pod with very many listeners pushes out nothing that is known of another's", async (t) => {
+  // Many more than there is room for, in the pod's own entry as in a map for all of these pods.
+  const ports = Array.from({ length: 70 }, (_, index) => 9000 + index)
+  const rig = createRig(t, { mapSizes: { pods: 4 } })
+  const { native } = rig
+  const sockets = createSockets(rig)
+  const enrol = (ipv4: string, ipv6: string) => createPod(rig, { ipv4, ipv6, accelerate: 'full' })
+  const [quiet, crowd] = [await enrol('10.77.0.2', 'fd77::2'), await enrol('10.77.0.3', 'fd77::3')]
+  const opener = (pod: TestPod, port: number) => {
+    const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, port), port }
+    return () => openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  }
+  const blocks = async (open: ReturnType<typeof opener>): Promise<void> => {
+    const { server, p2 } = await open()
+    native.socketSetBlocking(server, true, 'fcntl')
+    sockets.send(server, 'look at me')
+    await until('its file to be seen', () => !inHash(rig, server))
+    for (const fd of [server, p2]) native.socketSetBlocking(fd, false, 'fcntl')
+  }
+  const blocking = opener(quiet, 8080)
+  const swift = opener(quiet, 8081)
+  await blocks(blocking)
+  for (const port of ports) await blocks(opener(crowd, port))
+  assert.equal(inHash(rig, (await blocking()).server), false, 'what was learnt is known still')
+  assert.equal(inHash(rig, (await swift()).server), true)
+  // Its own listeners can no longer be told apart, so none of them is trusted.
+  assert.equal(inHash(rig, (await opener(crowd, 8082)()).server), false)
+})
+
 test('full: one that turned blocking with bytes unread leaves when they are read, after a restart', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig, { accelerate: 'full' })
@@ -278,7 +307,7 @@ test('entries end with their sockets', async (t) => {
     rig.kernel
       .mapFill()
       .every(
-        ({ map, entries }) => entries === 0 || map === 'pods_by_netns' || map === 'accept_modes',
+        ({ map, entries }) => entries === 0 || map === 'pods_by_netns' || map === 'pod_habits',
       ),
   )
   assert.deepEqual(rig.kernel.refreshUsage(), { queuedBytes: 0, sockets: 0 })

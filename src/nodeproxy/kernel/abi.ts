@@ -24,6 +24,7 @@ export const sockFlags = {
   receiveOnly: 128,
 } as const
 export const acceptModes = { unknown: 0, nonblocking: 1, blocking: 2 } as const
+export const habits = { clientBlocks: 1, splices: 2, acceptsBlocking: 4 } as const
 export const unclassifiedModes = { count: 0, refuse: 1 } as const
 export const eventKinds = {
   turnedBlocking: 1,
@@ -129,16 +130,13 @@ export const usageLayout = layout('sluice_usage', 16, {
   sockets: ['u64', 8],
 })
 
-export const listenKeyLayout = layout('sluice_listen_key', 16, {
-  netnsCookie: ['u64', 0],
-  port: ['u32', 8],
+export const cgroupHabitsLayout = layout('sluice_cgroup_habits', 16, {
+  cgroupId: ['u64', 0],
+  habits: ['u32', 8],
   reserved: ['u32', 12],
 })
-
-export const spliceUserLayout = layout('sluice_splice_user', 16, {
-  seenNs: ['u64', 0],
-  count: ['u64', 8],
-})
+/** struct sluice_pod_habits, which ends with its cgroups. */
+export const podHabits = { bytes: 392, cgroupsAt: 136, cgroups: 16 } as const
 
 export const queueQueryLayout = layout('sluice_queue_query', 24, {
   cookie: ['u64', 0],
@@ -154,7 +152,7 @@ export const forgetLayout = layout('sluice_forget', 48, {
   removedOrigins: ['u32', 32],
   removedBypasses: ['u32', 36],
   removedSocks: ['u32', 40],
-  removedListeners: ['u32', 44],
+  removedHabits: ['u32', 44],
 })
 
 export const eventLayout = layout('sluice_event', 64, {
@@ -176,5 +174,5 @@ export const fillLayout = layout('sluice_fill', 24, {
   bypasses: ['u32', 8],
   sockets: ['u32', 12],
   pairs: ['u32', 16],
-  acceptModes: ['u32', 20],
+  podHabits: ['u32', 20],
 })

@@ -168,11 +168,11 @@ export interface Kernel {
   queuedBytes(socketCookie: bigint): number | undefined
 
   /**
-   * What a process of this cgroup was seen to do that mode 'full' does not suit, in words for
-   * people; empty when nothing. Sockets that it opens later stay out of the sockhash. It is
+   * What a process of this cgroup of a pod was seen to do that mode 'full' does not suit, in words
+   * for people; empty when nothing. Sockets that it opens later stay out of the sockhash. It is
    * remembered across restarts of the proxy.
    */
-  whyLeftOut(cgroupId: bigint): string
+  whyLeftOut(netnsCookie: bigint, cgroupId: bigint): string
 
   /**
    * Attaches hooks whose cgroup was removed and made again, as the kubelet's is on each of its

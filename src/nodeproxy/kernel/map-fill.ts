@@ -25,6 +25,6 @@ export function readMapFill(native: Native, maps: MapFds, countEntriesProgFd: nu
     entry('bypasses', fill.bypasses),
     entry('sock_info', fill.sockets),
     entry('pairs', fill.pairs),
-    entry('accept_modes', fill.acceptModes),
+    entry('pod_habits', fill.podHabits),
   ]
 }

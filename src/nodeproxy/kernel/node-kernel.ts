@@ -1,8 +1,10 @@
 import {
+  cgroupHabitsLayout,
   generationCount,
+  habits,
   layoutVersion,
+  podHabits,
   queueQueryLayout,
-  spliceUserLayout,
   usageLayout,
 } from './abi.ts'
 import { possibleSettings } from './acceleration.ts'
@@ -13,7 +15,7 @@ import { blockingClientAdvice, spliceUserAdvice } from './events.ts'
 import { type EventWatch, watchEvents } from './event-watch.ts'
 import { type Claim, claimGeneration, isAccompanied } from './generations.ts'
 import type { Kernel, KernelFds, KernelOptions, LoadReport, Usage } from './kernel.ts'
-import { decode, encode, u32Bytes, u64Bytes } from './layout.ts'
+import { decode, decodeAll, encode, u32Bytes, u64Bytes } from './layout.ts'
 import { type LoadedObjects, requireProgram } from './load.ts'
 import { readMapFill } from './map-fill.ts'
 import type { MapFds } from './maps.ts'
@@ -45,13 +47,10 @@ export function createKernel(parts: KernelParts): Kernel {
     report: parts.report,
     pairSlotsPerGeneration: native.bpfMapInfo(maps.pair_control).maxEntries / generationCount,
     queuedBytes,
-    whyLeftOut: (cgroupId) => {
-      const holds = (map: number, valueBytes: number) =>
-        native.bpfMapLookup(map, u64Bytes(cgroupId), new Uint8Array(valueBytes)) === 0
-      if (holds(maps.splice_users, spliceUserLayout.bytes)) return spliceUserAdvice
-      return holds(maps.blocking_clients, BigUint64Array.BYTES_PER_ELEMENT)
-        ? blockingClientAdvice
-        : ''
+    whyLeftOut: (netnsCookie, cgroupId) => {
+      const seen = readHabits(parts, netnsCookie, cgroupId)
+      if ((seen & habits.splices) !== 0) return spliceUserAdvice
+      return (seen & habits.clientBlocks) !== 0 ? blockingClientAdvice : ''
     },
     counters: () => readCounters(native, maps.counters),
     mapFill: () => readMapFill(native, maps, requireProgram(parts.loaded, 'count_entries')),
@@ -172,6 +171,17 @@ function readUsage({ options, loaded }: KernelParts): Usage {
   options.native.bpfProgRun(requireProgram(loaded, 'refresh_usage'), context)
   const usage = decode(usageLayout, context)
   return { queuedBytes: Number(usage.queuedBytes), sockets: Number(usage.sockets) }
+}
+
+/** What was seen of this cgroup of the pod, or holds for all of them. */
+function readHabits({ options, loaded }: KernelParts, netns: bigint, cgroupId: bigint): number {
+  const bytes = new Uint8Array(podHabits.bytes)
+  const found = options.native.bpfMapLookup(loaded.maps.pod_habits, u64Bytes(netns), bytes)
+  if (found < 0) return 0
+  const all = new DataView(bytes.buffer).getUint32(0, true)
+  const cgroups = bytes.subarray(podHabits.cgroupsAt)
+  const own = decodeAll(cgroupHabitsLayout, cgroups, podHabits.cgroups)
+  return all | (own.find((one) => one.cgroupId === cgroupId)?.habits ?? 0)
 }
 
 function askQueue({ options, loaded }: KernelParts, cookie: bigint): number | undefined {

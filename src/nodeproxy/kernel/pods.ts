@@ -1,11 +1,20 @@
-import { directions, forgetLayout, listenerKeyLayout, podFlags, podLayout } from './abi.ts'
-import { failed, must, mustBeGone } from './errors.ts'
+import {
+  directions,
+  forgetLayout,
+  listenerKeyLayout,
+  podFlags,
+  podHabits,
+  podLayout,
+} from './abi.ts'
+import { exists, failed, must, mustBeGone } from './errors.ts'
 import type { PodEnrolment, RemovalReason } from './kernel.ts'
 import { addressBytes, decode, decodeAll, encode, u64Bytes, type Value } from './layout.ts'
 import type { MapFds } from './maps.ts'
 import { requireProgram } from './load.ts'
 import { attachLookup, detachLookup, type LookupContext } from './lookups.ts'
 import { createUndo, type Undo } from './undo.ts'
+
+const onlyIfAbsent = 1 // BPF_NOEXIST
 
 type PodEntry = Value<typeof podLayout>
 
@@ -31,6 +40,7 @@ export function enrolPod(context: PodContext, pod: PodEnrolment): void {
     putListeners(context, pod, undo)
     for (const address of addressesOf(wanted)) putAddress(context, address, wanted, undo)
     attachLookup(context, pod.netnsCookie, pod.netnsFd, undo)
+    makeHabits(context, pod.netnsCookie, undo)
     putNetns(context, wanted)
   } catch (error) {
     undo.run()
@@ -138,7 +148,7 @@ function takeAddress(context: PodContext, address: string, netnsCookie: bigint):
 }
 
 function forget(context: PodContext, what: Partial<Value<typeof forgetLayout>>): void {
-  const nothing = { removedOrigins: 0, removedBypasses: 0, removedSocks: 0, removedListeners: 0 }
+  const nothing = { removedOrigins: 0, removedBypasses: 0, removedSocks: 0, removedHabits: 0 }
   const whom = { addr: '', keepNetnsCookie: 0n, forgetNetnsCookie: 0n }
   const request = encode(forgetLayout, { ...nothing, ...whom, ...what })
   context.native.bpfProgRun(requireProgram(context.loaded, 'forget_address'), request)
@@ -178,6 +188,16 @@ function putAddress(context: PodContext, address: string, pod: PodEntry, undo: U
     if (had) native.bpfMapUpdate(maps.pods_by_addr, key, before, 0)
     else native.bpfMapDelete(maps.pods_by_addr, key)
   })
+}
+
+/** What is known of the pod's programs outlives changes of how it is enrolled. */
+function makeHabits({ native, maps }: PodContext, netnsCookie: bigint, undo: Undo): void {
+  const key = u64Bytes(netnsCookie)
+  const none = new Uint8Array(podHabits.bytes)
+  const made = native.bpfMapUpdate(maps.pod_habits, key, none, onlyIfAbsent)
+  if (made === exists) return
+  must("make room for the pod's habits", made)
+  undo.add(() => native.bpfMapDelete(maps.pod_habits, key))
 }
 
 /** Nothing of an address that has gone to another pod meanwhile. */

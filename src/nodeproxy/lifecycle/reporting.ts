@@ -140,7 +140,7 @@ function notAccelerated({ agent, kernel }: Parts, pod: PodStatus): string {
   const dir = agent.cgroupDirOf(pod.uid)
   if (dir === '') return ''
   for (const id of cgroupIdsBelow(dir)) {
-    const why = kernel.whyLeftOut(id)
+    const why = kernel.whyLeftOut(BigInt(pod.netnsCookie), id)
     if (why !== '') return why
   }
   return ''

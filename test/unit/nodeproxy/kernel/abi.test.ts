@@ -85,6 +85,7 @@ const enums = [
   ['sluice_bypass_flags', 'SLUICE_BYPASS_', abi.bypassFlags],
   ['sluice_sock_flags', 'SLUICE_SOCK_', abi.sockFlags],
   ['sluice_accept_mode', 'SLUICE_ACCEPTS_', abi.acceptModes],
+  ['sluice_habit', 'SLUICE_HABIT_', abi.habits],
   ['sluice_unclassified', 'SLUICE_UNCLASSIFIED_', abi.unclassifiedModes],
   ['sluice_event_kind', 'SLUICE_EVENT_', abi.eventKinds],
 ] as const

@@ -14,6 +14,7 @@ import { createGrpcServer, type GrpcServer } from './publish/grpc-server.ts'
 import { createPublisher, type Publisher } from './publish/publisher.ts'
 import { createAuthorityStore } from './serving/authority-store.ts'
 import { openServing, type Serving } from './serving/serving.ts'
+import { startStatusWriter, type StatusWriter } from './status/status-writer.ts'
 
 export interface Operator extends AsyncDisposable {
   readonly grpcPort: number
@@ -36,8 +37,9 @@ export async function startOperator(
   await using undo = new AsyncDisposableStack()
   const serving = await openAuthority(options, api, log, signal)
   const parts = openParts(options, api, log, serving)
-  const { sources, grpc, election } = parts
+  const { sources, grpc, election, status } = parts
   undo.defer(() => sources.stop())
+  undo.defer(() => status.stop())
   undo.defer(async () => grpc.close())
   undo.defer(async () => election.stop())
   undo.defer(keepRenewed(serving, grpc, () => election.leading, log))
@@ -87,6 +89,7 @@ interface Parts {
   readonly sources: Sources
   readonly grpc: GrpcServer
   readonly election: Election
+  readonly status: StatusWriter
 }
 
 function openParts(
@@ -99,13 +102,24 @@ function openParts(
   // Two runs of one pod must not call different things by one version.
   const publisher = createPublisher(`${podName}-${Date.now().toString(36)}`)
   const compiler = openCompiler(options)
-  const sources = startSources({
+  const logProblems = problemReporter(compiler, log)
+  const status = startStatusWriter({
+    api,
+    podName,
+    problems: () => compiler.problems(),
+    meshConfigs: () => sources.meshConfigs,
+    onError: (error) => log.warn({ error: error.message }, 'status trouble'),
+  })
+  const sources: Sources = startSources({
     api,
     compiler,
     publisher,
     random: Math.random,
     onError: (kind, error) => log.warn({ kind, error: error.message }, 'source trouble'),
-    onPublished: problemReporter(compiler, log),
+    onPublished() {
+      logProblems()
+      status.changed()
+    },
   })
   const serviceAccount = options.nodeServiceAccount ?? `${namespace}/sluice-nodeproxy`
   const grpc = createGrpcServer({
@@ -119,10 +133,13 @@ function openParts(
     namespace,
     name: 'sluice-operator',
     identity: podName,
-    onChange: (leading) => log.info({ leading }, leading ? 'leads' : 'does not lead'),
+    onChange(leading) {
+      log.info({ leading }, leading ? 'leads' : 'does not lead')
+      status.lead(leading)
+    },
     onError: (error) => log.warn({ error: error.message }, 'election trouble'),
   })
-  return { publisher, compiler, sources, grpc, election }
+  return { publisher, compiler, sources, grpc, election, status }
 }
 
 /** Empty when everything has been. */

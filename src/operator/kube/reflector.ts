@@ -196,7 +196,7 @@ async function recover(
   if (isStatus(error, 404) && options.source.optional) {
     if (!state.absent) options.handlers.replace([])
     Object.assign(state, { synced: true, absent: true, lastError: '' })
-    const retryMs = options.absentRetryMs ?? 10_000
+    const retryMs = options.absentRetryMs ?? 5_000
     await sleep(retryMs * (1 + options.random()), signal)
     return undefined
   }

@@ -9,6 +9,8 @@ export interface Sources {
   /** All kinds have been listed once, and what they say is published. */
   readonly ready: boolean
   readonly reflectors: ReadonlyMap<string, Reflector>
+  /** Generations of the MeshConfigs that were compiled last, by name. */
+  readonly meshConfigs: ReadonlyMap<string, number>
   stop(): void
 }
 
@@ -25,6 +27,7 @@ export interface SourcesOptions
 export function startSources(options: SourcesOptions): Sources {
   const { compiler, publisher, onError = () => {}, onPublished = () => {}, ...rest } = options
   const reflectors = new Map<string, Reflector>()
+  const generations = new Map<string, number>()
   let scheduled: NodeJS.Immediate | undefined
   let ready = false
 
@@ -42,19 +45,28 @@ export function startSources(options: SourcesOptions): Sources {
     scheduled ??= setImmediate(publish)
   }
 
+  function noteGeneration(object: unknown): void {
+    const { kind, metadata } = object as { kind: string; metadata: Metadata }
+    if (kind === 'MeshConfig') generations.set(metadata.name, metadata.generation ?? 0)
+  }
+
   for (const source of sourceKinds) {
     const { kind } = source
     const handlers = {
       replace(objects: readonly unknown[]) {
         compiler.replace(kind, objects)
+        if (kind === 'MeshConfig') generations.clear()
+        for (const object of objects) noteGeneration(object)
         soon()
       },
       put(object: unknown) {
         compiler.put(object)
+        noteGeneration(object)
         soon()
       },
       remove(namespace: string, name: string) {
         compiler.remove(kind, namespace, name)
+        if (kind === 'MeshConfig') generations.delete(name)
         soon()
       },
     }
@@ -66,9 +78,15 @@ export function startSources(options: SourcesOptions): Sources {
       return ready
     },
     reflectors,
+    meshConfigs: generations,
     stop() {
       clearImmediate(scheduled)
       for (const reflector of reflectors.values()) reflector.stop()
     },
   }
+}
+
+interface Metadata {
+  readonly name: string
+  readonly generation?: number
 }

@@ -51,6 +51,7 @@ function trimMetadata(kind: string, metadata: Members): Members {
       'name',
       'namespace',
       'uid',
+      ...(kind === 'MeshConfig' ? ['generation'] : []),
       'creationTimestamp',
       'deletionTimestamp',
       'ownerReferences',

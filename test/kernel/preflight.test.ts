@@ -11,6 +11,8 @@ const main = join(import.meta.dirname, '../../src/cli/main.ts')
 const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
 const cgroup2 = findMount(mounts, 'cgroup2')?.point ?? ''
 const bpffs = findBpffs(mounts)?.point ?? ''
+/** Only a fault takes this long, also on an emulated machine under load. */
+const patienceS = '300'
 
 interface Ran {
   readonly status: number | null
@@ -20,7 +22,8 @@ interface Ran {
 
 /** Begins `sluice preflight -o json`, inside `wrapper` when given. */
 function begin(t: TestContext, wrapper: readonly string[], args: readonly string[]): ChildProcess {
-  const [command = '', ...rest] = [...wrapper, process.execPath, main, 'preflight', ...args]
+  const own = [process.execPath, main, 'preflight', '--timeout', patienceS, ...args]
+  const [command = '', ...rest] = [...wrapper, ...own]
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
   return child
@@ -70,13 +73,22 @@ interface ScratchObject {
 
 /** What preflights have made on this machine, other people's that run at the same time too. */
 function scratchObjects(): readonly ScratchObject[] {
-  const folders = [cgroup2, bpffs, join(bpffs, 'sluice')].filter((folder) => existsSync(folder))
-  return folders.flatMap((folder) =>
-    readdirSync(folder).flatMap((name) => {
+  return [cgroup2, bpffs, join(bpffs, 'sluice')].flatMap((folder) =>
+    namesIn(folder).flatMap((name) => {
       const [, pid] = /^sluice-preflight-(\d+)-\d+$/.exec(name) ?? []
       return pid === undefined ? [] : [{ path: join(folder, name), pid: Number(pid) }]
     }),
   )
+}
+
+/** The folder of nodes goes with its last one, at any moment. */
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'ENOENT')
+    return []
+  }
 }
 
 /** What is left of runs that are over. */
@@ -104,8 +116,7 @@ function parentOf(pid: number): number | undefined {
 }
 
 async function eventually(what: string, condition: () => boolean): Promise<void> {
-  // Only a fault takes this long, also on an emulated machine under load.
-  const deadline = Date.now() + 300_000
+  const deadline = Date.now() + Number(patienceS) * 1_000
   while (!condition()) {
     assert.ok(Date.now() < deadline, `never: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))

@@ -72,6 +72,21 @@ test('no mode is served where redirected bytes are charged to nobody, whoever as
   }
 })
 
+test('a start that could not ask leaves the question to the next one', (t) => {
+  const rig = createRig(t)
+  const state = mkdtempSync(join(tmpdir(), 'sluice-acceleration-'))
+  rig.defer(() => rmSync(state, { recursive: true }))
+  const recordPath = join(state, 'kernel.json')
+  const objectDir = objectsWith(rig, { redirect: 'rejected' })
+  for (let start = 0; start < 2; start += 1) {
+    const { report, settings } = rig.reopen({ objectDir, recordPath })
+    assert.equal(report.start, 'restarted')
+    const state = report.features.find(({ name }) => name === 'acceleration')
+    assert.match(state?.reason ?? '', /could not be asked/u)
+    assert.deepEqual(settings().acceleration, [])
+  }
+})
+
 test('where auto is not served its sockets stay out, and those of full enter', async (t) => {
   const rig = createRig(t, { settings: { acceleration: ['full'] } })
   assert.deepEqual(rig.kernel.settings().acceleration, ['full'])

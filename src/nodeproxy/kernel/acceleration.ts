@@ -9,6 +9,8 @@ import { askCharge, askFionread, type Charge } from './probe-sockets.ts'
 import type { AcceleratedMode, Settings } from './settings.ts'
 
 export interface AllowedModes {
+  /** False: this kernel could not be asked, which the next start may be able to. */
+  readonly known: boolean
   readonly modes: readonly AcceleratedMode[]
   /** Of acceleration as a whole; undefined: what its programs said when they were attached. */
   readonly all: FeatureState | undefined
@@ -27,16 +29,19 @@ export function allowedModes(options: KernelOptions, loaded: LoadedObjects): All
   // Without a verdict program a socket in the sockhash would only have the disadvantages; without
   // the other, kernel TLS could be asked for and clear text would leak.
   const lacking = loaded.rejected.verdict ?? loaded.rejected.sockopt
-  if (lacking !== undefined) return { modes: [], all: undefined, auto: off(lacking) }
+  if (lacking !== undefined) return { ...unaccelerated, auto: off(lacking) }
   const configured = options.settings.acceleration
-  const { uncharged, lie } = askKernel(options, loaded)
+  const { asked, uncharged, lie } = askKernel(options, loaded)
   if (uncharged !== '') {
     const all = { name: 'acceleration', on: false, reason: uncharged } as const
-    return { modes: [], all, auto: off(uncharged) }
+    return { ...unaccelerated, known: asked, all, auto: off(uncharged) }
   }
-  if (lie === '') return { modes: configured, all: undefined, auto: { name, on: true, reason: '' } }
-  return { modes: configured.filter((mode) => mode !== 'auto'), all: undefined, auto: off(lie) }
+  const auto = lie === '' ? ({ name, on: true, reason: '' } as const) : off(lie)
+  const modes = configured.filter((mode) => mode !== 'auto' || auto.on)
+  return { ...unaccelerated, modes, auto }
 }
+
+const unaccelerated = { known: true, modes: [], all: undefined } as const
 
 /** What the programs said when they were attached, and what this kernel does with them. */
 export function withAcceleration(
@@ -74,6 +79,7 @@ function off(reason: string): FeatureState {
 
 /** Reasons; empty where there is none. */
 interface Findings {
+  readonly asked: boolean
   readonly uncharged: string
   readonly lie: string
 }
@@ -104,12 +110,13 @@ function askKernel({ native, objectDir }: KernelOptions, loaded: LoadedObjects):
     must('put the probe into verdicts[0]', put)
     const charge = askCharge(native, sockets, netns)
     return {
+      asked: true,
       uncharged: charge.charged >= charge.waiting ? '' : unchargedReason(charge),
       lie: reported === waiting ? '' : lieReason(waiting, reported),
     }
   } catch (error) {
     const reason = `this kernel could not be asked what it counts: ${textOf(error)}`
-    return { uncharged: reason, lie: reason }
+    return { asked: false, uncharged: reason, lie: reason }
   }
 }
 

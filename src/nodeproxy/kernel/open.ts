@@ -101,8 +101,10 @@ function openLoaded(place: Place): Kernel {
     const programs = programsToPin(context)
     const { rejected } = loaded
     const { modes } = acceleration
-    const left = identify(native, pins, loaded.maps, programs)
-    writeRecord(options, { programs, pinned: left, rejected, features, acceleration: modes })
+    if (acceleration.known) {
+      const left = identify(native, pins, loaded.maps, programs)
+      writeRecord(options, { programs, pinned: left, rejected, features, acceleration: modes })
+    }
     const fresh = pinned.origins === undefined
     const start = fresh ? (older ? 'beside' : 'fresh') : 'restarted'
     const report = reportOf(place, loaded, start, features)

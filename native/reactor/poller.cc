@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 
 namespace sluice {
 
@@ -26,10 +28,22 @@ void Poller::Remove(int fd) {
 }
 
 int Poller::Wait(std::span<epoll_event> events, int64_t timeout_us) {
-  const timespec timeout{timeout_us / 1'000'000, timeout_us % 1'000'000 * 1'000};
-  const int count = epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                                 timeout_us < 0 ? nullptr : &timeout, nullptr);
-  return count < 0 ? 0 : count;  // only EINTR can happen here: the caller's next turn waits again
+  const int room = static_cast<int>(events.size());
+  if (!coarse_) {
+    const timespec timeout{timeout_us / 1'000'000, timeout_us % 1'000'000 * 1'000};
+    const int count = epoll_pwait2(epoll_.get(), events.data(), room,
+                                   timeout_us < 0 ? nullptr : &timeout, nullptr);
+    if (count >= 0) return count;
+    // Else only EINTR can happen here: the caller's next turn waits again.
+    if (errno != ENOSYS && errno != EPERM) return 0;
+    coarse_ = true;
+  }
+  // Rounded up: a timer that is late by less than a millisecond does no harm, one that is woken for
+  // too early would be waited for again and again.
+  const int64_t timeout_ms = timeout_us < 0 ? -1 : (timeout_us + 999) / 1'000;
+  const int count = epoll_wait(epoll_.get(), events.data(), room,
+                               static_cast<int>(std::min<int64_t>(timeout_ms, INT_MAX)));
+  return count < 0 ? 0 : count;
 }
 
 }  // namespace sluice

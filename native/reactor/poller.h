@@ -44,6 +44,8 @@ class Poller {
 
  private:
   UniqueFd epoll_;
+  // epoll_pwait2(2) was refused, by a seccomp profile that is older than it: epoll_wait(2) waits.
+  bool coarse_ = false;
 };
 
 }  // namespace sluice

@@ -1,10 +1,23 @@
 // The reactor's parts on their own: rings, timers, the table of connections, turns between pods.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
 #include <map>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "reactor/connection_table.h"
+#include "reactor/poller.h"
 #include "reactor/ring.h"
 #include "reactor/scheduler.h"
 #include "reactor/timer_heap.h"
@@ -221,6 +234,46 @@ TEST(WhatIsRemovedIsNotServed) {
   scheduler.Enqueue(&pod, &items[0]);
   scheduler.Forget(&pod);
   CHECK(scheduler.Take(&allowance) == nullptr);
+}
+
+// The calling thread gets this error from that system call, for good.
+void Refuse(uint32_t call, uint32_t error) {
+  const uint32_t number = offsetof(seccomp_data, nr);
+  std::array<sock_filter, 4> program = {{
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, number),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  }};
+  sock_fprog filter = {program.size(), program.data()};
+  CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+void PollWithout(uint32_t call, uint32_t error) {
+  Refuse(call, error);
+  Poller poller;
+  CHECK_EQ(poller.Open(), 0);
+  const UniqueFd event(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  CHECK_EQ(poller.Add(event.get(), EPOLLIN, {PollKind::kOutside, 7}), 0);
+  std::array<epoll_event, 4> ready;
+  for (int round = 0; round < 3; round++) {
+    const auto before = std::chrono::steady_clock::now();
+    CHECK_EQ(poller.Wait(ready, 20'100), 0);
+    CHECK(std::chrono::steady_clock::now() - before >= std::chrono::microseconds(20'100));
+  }
+  CHECK_EQ(poller.Wait(ready, 0), 0);
+  CHECK_EQ(eventfd_write(event.get(), 1), 0);
+  for (const int64_t timeout_us : {int64_t{-1}, int64_t{0}, int64_t{1}, INT64_MAX / 2}) {
+    CHECK_EQ(poller.Wait(ready, timeout_us), 1);
+    CHECK_EQ(PollTag::Unpack(ready[0].data.u64).id, 7);
+  }
+}
+
+TEST(WaitsWhereTheFinerCallIsRefused) {
+  for (const uint32_t error : {EPERM, ENOSYS}) {
+    std::thread(PollWithout, __NR_epoll_pwait2, error).join();
+  }
 }
 
 }  // namespace

@@ -139,6 +139,8 @@ enum sluice_sock_flags {
 		64, /* its reader uses splice(2): nothing is redirected into it any more */
 	SLUICE_SOCK_RECEIVE_ONLY =
 		128, /* a leg in mode auto: in the sockhash `legs`, which has no verdict program */
+	SLUICE_SOCK_RECEIVES =
+		256, /* app's: has read bytes that came by TCP, and not by splice(2) */
 };
 struct sluice_sock {
 	__u64 tcp_sock;	   /* kernel address */
@@ -170,6 +172,10 @@ struct sluice_pair_control {
 };
 #define SLUICE_BUSY_HOLDING 1 /* until the receiver takes more */
 #define SLUICE_BUSY_WORKING 2 /* reads and sends right now: for some microseconds */
+#define SLUICE_BUSY_STATE(busy) ((busy) & 0xff)
+/* With WORKING: where the proxy was when it began. A sender on that CPU would wait for one that it
+ * keeps from running. */
+#define SLUICE_BUSY_ON(cpu) (((__u64)(cpu) + 1) << 8)
 struct sluice_pair_stats {
 	__u64 direct_bytes;
 	__u64 leg_redirect_bytes;

@@ -93,7 +93,12 @@
 	X(USAGE_REFRESHED)                                                               \
 	X(ADDRESS_FORGOTTEN)                                                             \
 	X(ENTRIES_COUNTED)                                                               \
-	X(FILE_TURNED_BLOCKING) /* after it took part */
+	X(FILE_TURNED_BLOCKING)	 /* after it took part */                                \
+	X(VERDICT_MEMORY)	 /* TCP's memory is short: by TCP */                     \
+	X(HASH_SKIPPED_MEMORY)	 /* TCP's memory is short, or its cgroup's limited */    \
+	X(HASH_LEFT_MEMORY)	 /* its cgroup's memory for TCP is limited */            \
+	X(VERDICT_NOTHING_READ)	 /* its app has to read first, by recv(2): by TCP */     \
+	X(VERDICT_PROXY_AWAITED) /* some microseconds, for the direct way */
 
 enum sluice_counter {
 #define SLUICE_X(name) SLUICE_COUNT_##name,

@@ -84,6 +84,8 @@ static __always_inline int app_unsuited(const struct sock_state *state, __u64 tc
 {
 	if (sock_zerocopy(tcp))
 		return count(SLUICE_COUNT_HASH_SKIPPED_ZEROCOPY, 1);
+	if (sock_memory_limited(tcp) || !sock_memory_for(tcp, 0))
+		return count(SLUICE_COUNT_HASH_SKIPPED_MEMORY, 1);
 	if (mode & ACCEL_FULL &&
 	    has_habit(state->netns_cookie, sock_cgroup_id(tcp), SLUICE_HABIT_SPLICES))
 		return count(SLUICE_COUNT_HASH_SKIPPED_SPLICE, 1);

@@ -13,10 +13,10 @@ static __always_inline void learn(const struct sock_state *state, __u32 mode)
 	learn_accepts(state->netns_cookie, state->flow.local_port, mode);
 }
 
-/* It is in the sockhash on its listener's word, and that was wrong. One that took part already has
- * been turned blocking since, and may hold redirected bytes, which leaving throws away: the verdict
- * program deals with it. */
-static __always_inline int leave_blocking(const struct sock_state *state)
+/* It is in the sockhash on its listener's word, and that was wrong, or its cgroup, which it has
+ * from accept(2) on, does not suit. One that took part already has been turned blocking since, and
+ * may hold redirected bytes, which leaving throws away: the verdict program deals with it. */
+static __always_inline int leave(const struct sock_state *state, int blocks)
 {
 	__u64 cookie = state->cookie;
 	struct sluice_sock *app = find_sock(cookie);
@@ -24,12 +24,14 @@ static __always_inline int leave_blocking(const struct sock_state *state)
 		return count(SLUICE_COUNT_FILE_TURNED_BLOCKING, 1);
 	learn(state, SLUICE_ACCEPTS_BLOCKING);
 	if (!app || !(flags_of(app) & SLUICE_SOCK_IN_HASH))
-		return count(SLUICE_COUNT_HASH_SKIPPED_BLOCKING, 1);
+		return count(blocks ? SLUICE_COUNT_HASH_SKIPPED_BLOCKING
+				    : SLUICE_COUNT_HASH_SKIPPED_MEMORY,
+			     1);
 	__u64 leg = app->peer_cookie;
 	clear_flags(app, SLUICE_SOCK_IN_HASH | SLUICE_SOCK_TO_PEER | SLUICE_SOCK_PAIRABLE);
 	bpf_map_delete_elem(&sockets, &cookie);
 	leave_with_app(leg);
-	return count(SLUICE_COUNT_HASH_LEFT_BLOCKING, 1);
+	return count(blocks ? SLUICE_COUNT_HASH_LEFT_BLOCKING : SLUICE_COUNT_HASH_LEFT_MEMORY, 1);
 }
 
 static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct sock_state *state,
@@ -39,8 +41,9 @@ static __always_inline int look_at_file(struct bpf_sock_ops *ctx, const struct s
 	if (mode == FILE_NONE)
 		return count(SLUICE_COUNT_FILE_NOT_YET, 1);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_RTT_CB_FLAG);
-	if (mode == FILE_BLOCKS)
-		return leave_blocking(state);
+	int blocks = mode == FILE_BLOCKS;
+	if (blocks || sock_memory_limited(tcp))
+		return leave(state, blocks);
 	learn(state, SLUICE_ACCEPTS_NONBLOCKING);
 	struct sluice_sock *app = find_sock(state->cookie);
 	if (app && flags_of(app) & SLUICE_SOCK_CHECK_FILE)

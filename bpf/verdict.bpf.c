@@ -53,7 +53,10 @@ static __always_inline int has_room(struct sluice_sock *target, __u64 *queued, _
 	if (now + size > limit)
 		return 0;
 	*why = SLUICE_COUNT_VERDICT_OVER_NODE_LIMIT;
-	return usage && (__s64)usage->queued_bytes + (__s64)size <= (__s64)node_limit;
+	if (!usage || (__s64)usage->queued_bytes + (__s64)size > (__s64)node_limit)
+		return 0;
+	*why = SLUICE_COUNT_VERDICT_MEMORY;
+	return sock_memory_for(target->tcp_sock, size);
 }
 
 static __always_inline int redirect(struct sk_msg_md *msg, const struct sluice_sock *target,
@@ -89,8 +92,11 @@ static __always_inline int app_takes_part(struct sluice_sock *app, __u64 cookie,
 		return sends && !(flags & SLUICE_SOCK_BLOCKING);
 	enum file_mode mode = sock_file_mode(app->tcp_sock);
 	if (mode == FILE_DOES_NOT_BLOCK) {
-		if (flags & SLUICE_SOCK_CHECK_FILE)
+		if (flags & SLUICE_SOCK_CHECK_FILE) {
+			if (sock_memory_limited(app->tcp_sock))
+				return 0; /* files.h takes it out */
 			file_is_nonblocking(app);
+		}
 		return 1;
 	}
 	if (mode == FILE_NONE)
@@ -100,6 +106,25 @@ static __always_inline int app_takes_part(struct sluice_sock *app, __u64 cookie,
 		return 0; /* files.h looks again when its first byte is acknowledged */
 	turned_blocking(app, cookie);
 	return 0;
+}
+
+/* splice(2) does not see redirected bytes, and who reads by it is known from its first call on. So
+ * the first bytes go by TCP: an app that has taken of those without a splice reads by recv(2). Each
+ * step must not be older than the one before: what was taken is counted from where the stream
+ * began, and the mark of a splice is set before it takes. */
+static __always_inline int receives(struct sluice_sock *app)
+{
+	if (flags_of(app) & SLUICE_SOCK_RECEIVES)
+		return 1;
+	__u32 received = sock_received_bytes(app->tcp_sock);
+	if (received == 0 || __sync_fetch_and_add(&app->flags, 0) & SLUICE_SOCK_SPLICES)
+		return 0;
+	__u32 begin = sock_receive_next(app->tcp_sock) - received;
+	if (__sync_fetch_and_add(&app->flags, 0) & SLUICE_SOCK_SPLICES)
+		return 0;
+	if ((__s32)(sock_copied_seq(app->tcp_sock) - begin) <= 0)
+		return 0;
+	return !(__sync_fetch_and_or(&app->flags, SLUICE_SOCK_RECEIVES) & SLUICE_SOCK_SPLICES);
 }
 
 struct slot {
@@ -121,7 +146,7 @@ static __always_inline int find_slot(const struct sluice_pair *pair, struct slot
  * back on the direct way for a hundred sends. */
 #define PROXY_WORKS_NS 40000
 /* Smaller ones fit a hundred times into what TCP takes before it makes the sender wait; each would
- * wait in vain where the proxy has lost its CPU, perhaps to this very sender. */
+ * wait in vain where the proxy has lost its CPU. */
 #define WORTH_WAITING_BYTES 16384
 
 struct proxy_wait {
@@ -129,17 +154,24 @@ struct proxy_wait {
 	__u64 until_ns;
 };
 
+static __always_inline __u64 busy_of(struct sluice_pair_control *control)
+{
+	return *(volatile __u64 *)&control->busy;
+}
+
 static long look_again(__u32 round, struct proxy_wait *wait)
 {
-	return *(volatile __u64 *)&wait->control->busy != SLUICE_BUSY_WORKING ||
+	return SLUICE_BUSY_STATE(busy_of(wait->control)) != SLUICE_BUSY_WORKING ||
 	       bpf_ktime_get_ns() > wait->until_ns;
 }
 
 static __always_inline void wait_for_proxy(struct sluice_pair_control *control)
 {
-	if (*(volatile __u64 *)&control->busy != SLUICE_BUSY_WORKING)
+	__u64 busy = busy_of(control), here = SLUICE_BUSY_ON(bpf_get_smp_processor_id());
+	if (SLUICE_BUSY_STATE(busy) != SLUICE_BUSY_WORKING || busy == (SLUICE_BUSY_WORKING | here))
 		return;
 	struct proxy_wait wait = { control, bpf_ktime_get_ns() + PROXY_WORKS_NS };
+	count(SLUICE_COUNT_VERDICT_PROXY_AWAITED, 0);
 	bpf_loop(PROXY_WORKS_NS / 10, look_again, &wait, 0);
 }
 
@@ -155,7 +187,7 @@ static __always_inline int proxy_is_empty(const struct sluice_sock *me,
 }
 
 enum direct {
-	DIRECT_NEVER, /* the app at the other end takes no part (any more) */
+	DIRECT_NEVER, /* the app at the other end takes no part (yet, or any more) */
 	DIRECT_LATER, /* bytes are on the way, or no room: TCP, which alone makes the sender wait */
 	DIRECT_SENT,
 };
@@ -171,7 +203,8 @@ static __always_inline enum direct send_direct(struct sk_msg_md *msg, struct slu
 	if (size >= WORTH_WAITING_BYTES)
 		wait_for_proxy(slot->control);
 	struct sluice_sock *app = find_live(app_cookie);
-	if (!app || !(flags_of(app) & SLUICE_SOCK_PAIRABLE) || !app_takes_part(app, app_cookie, 0))
+	if (!app || !(flags_of(app) & SLUICE_SOCK_PAIRABLE) ||
+	    !app_takes_part(app, app_cookie, 0) || !receives(app))
 		return DIRECT_NEVER;
 	*why = SLUICE_COUNT_VERDICT_ORDER;
 	if (!proxy_is_empty(me, leg, slot->control))
@@ -248,6 +281,8 @@ static __always_inline int leg_sends(struct sk_msg_md *msg, struct sluice_sock *
 		return by_tcp(SLUICE_COUNT_VERDICT_BLOCKING);
 	if (!(flags_of(me) & SLUICE_SOCK_TO_PEER))
 		return by_tcp(SLUICE_COUNT_VERDICT_PASS);
+	if (!receives(app))
+		return by_tcp(SLUICE_COUNT_VERDICT_NOTHING_READ);
 	if (!all_read(me, app))
 		return by_tcp(SLUICE_COUNT_VERDICT_ORDER);
 	if (!has_room(app, &queued, msg->size, set->pair_limit_bytes, set->node_limit_bytes, &why))

@@ -1,6 +1,7 @@
 #include "reactor/kernel_maps.h"
 
 #include <bpf/bpf.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -118,7 +119,9 @@ void KernelMaps::SetWant(int32_t slot, bool want) const {
 }
 
 void KernelMaps::SetBusy(int32_t slot) const {
-  std::atomic_ref<__u64>(control_[slot].busy).store(SLUICE_BUSY_WORKING, std::memory_order_seq_cst);
+  const int cpu = sched_getcpu();
+  const __u64 busy = SLUICE_BUSY_WORKING | (cpu < 0 ? 0 : SLUICE_BUSY_ON(cpu));
+  std::atomic_ref<__u64>(control_[slot].busy).store(busy, std::memory_order_seq_cst);
   // The store alone orders against atomics only; recv(2) takes bytes by plain memory accesses in
   // the kernel.
   std::atomic_thread_fence(std::memory_order_seq_cst);

@@ -1,7 +1,7 @@
 // What apps do to accelerated sockets that acceleration does not suit.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import test from 'node:test'
@@ -10,7 +10,7 @@ import { inHash, openConnection } from './support/connection.ts'
 import { createPod } from './support/pod.ts'
 import { runInPod } from './support/program.ts'
 import { cgroupId, createRig, type Rig } from './support/rig.ts'
-import { createSockets, until } from './support/sockets.ts'
+import { createSockets, EAGAIN, until } from './support/sockets.ts'
 
 const SOL_SOCKET = 1
 const SO_RCVBUF = 8
@@ -85,6 +85,32 @@ function openPipe(rig: Rig): number {
   })
   return fd
 }
+
+test('full: a program whose first read is a splice(2) gets every byte', async (t) => {
+  const rig = createRig(t)
+  const pod = await createPod(rig, { accelerate: 'full' })
+  const sockets = createSockets(rig)
+  const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
+  const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  const pipe = openPipe(rig)
+  const sent = ['some ', 'bytes ', 'before ', 'it ', 'reads ']
+  for (const bytes of sent) sockets.send(it.p1, bytes)
+  let spliced = 0
+  await until('all bytes to be spliced', () => {
+    const result = rig.native.socketSplice(it.client, pipe, 100)
+    if (result > 0) spliced += result
+    else assert.equal(result, EAGAIN)
+    return spliced === sent.join('').length
+  })
+  const later = rig.counted(() => sockets.send(it.p1, 'later'))
+  assert.equal(later.rose.verdictToApp, undefined)
+  await until('what came later', () => rig.native.socketSplice(it.client, pipe, 100) === 5)
+  const into = new Uint8Array(100)
+  assert.equal(
+    Buffer.from(into.subarray(0, readSync(pipe, into))).toString(),
+    `${sent.join('')}later`,
+  )
+})
 
 test('full: a splice(2) reader is seen, reported, and its next sockets stay out', async (t) => {
   const rig = createRig(t)

@@ -46,10 +46,13 @@ test('full: both directions are redirected, once the server is known not to bloc
   const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
   assert.deepEqual(flagsOf(rig, it.client), ['app', 'toPeer', 'inHash', 'pairable'])
   assert.deepEqual(flagsOf(rig, it.p1), ['toPeer', 'inHash'])
-  const sent = rig.counted(() => sockets.send(it.p2, 'x'))
-  assert.deepEqual([sent.rose.fileNonblocking, sent.rose.verdictToApp], [1, 1])
+  const first = rig.counted(() => sockets.send(it.p2, 'x'))
+  assert.deepEqual([first.rose.fileNonblocking, first.rose.verdictNothingRead], [1, 1])
+  assert.equal((await sockets.read(it.server, 1)).length, 1)
+  const next = rig.counted(() => sockets.send(it.p2, 'x'))
+  assert.equal(next.rose.verdictToApp, 1)
   assert.deepEqual(flagsOf(rig, it.p2), ['toPeer', 'inHash'])
-  assert.deepEqual(flagsOf(rig, it.server), ['app', 'toPeer', 'inHash', 'pairable'])
+  assert.deepEqual(flagsOf(rig, it.server), ['app', 'toPeer', 'inHash', 'pairable', 'receives'])
 })
 
 test('a client that blocks stays out, and its proxy socket with it', async (t) => {
@@ -192,6 +195,8 @@ test('full: one that turned blocking with bytes unread leaves when they are read
   const sockets = createSockets(rig)
   const server = { fd: sockets.listen(pod.netnsFd, pod.ipv4, 8080), port: 8080 }
   const it = await openConnection(rig, sockets, pod, { accelerate: 'full', server })
+  sockets.send(it.p1, 'x')
+  assert.equal((await sockets.read(it.client, 1)).length, 1)
   const text = 'redirected, and not read yet'
   assert.equal(rig.counted(() => sockets.send(it.p1, text)).rose.verdictToApp, 1)
   const heard: string[] = []

@@ -1,5 +1,6 @@
 // Where the bytes of accelerated sockets go, one send at a time: the order of bytes decides.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import test, { type TestContext } from 'node:test'
 import type { PodEnrolment } from '../../src/nodeproxy/kernel/kernel.ts'
 import type { Settings } from '../../src/nodeproxy/kernel/settings.ts'
@@ -26,6 +27,8 @@ const ways = [
   'verdictBlocking',
   'verdictTargetGone',
   'verdictMissing',
+  'verdictMemory',
+  'verdictNothingRead',
   'verdictPass',
 ] as const
 
@@ -51,11 +54,46 @@ async function text(sockets: Sockets, fd: number, bytes: number): Promise<string
   return Buffer.from(await sockets.read(fd, bytes)).toString()
 }
 
-/** Both apps have been seen not to block, and nothing is on its way. */
+/** Both apps have been seen not to block, and to read by recv(2); nothing is on its way. */
 async function settle({ sockets, it, way }: Stage): Promise<void> {
-  way(it.p2, 'hello')
-  assert.equal(await text(sockets, it.server, 5), 'hello')
+  for (const [from, to] of [
+    [it.p1, it.client],
+    [it.p2, it.server],
+  ] as const) {
+    way(from, 'hello')
+    assert.equal(await text(sockets, to, 5), 'hello')
+  }
 }
+
+test('into an app by TCP, until it has read', async (t) => {
+  const stage = await connect(t, 'full')
+  const { rig, sockets, it, way } = stage
+  const up = pairDirection(rig, it.client, it.server, 0)
+  up.want(true)
+  for (const [from, to] of [
+    [it.p1, it.client],
+    [it.p2, it.server],
+  ] as const) {
+    way(from, 'one')
+    assert.equal(way(from, 'two'), 'verdictNothingRead')
+    assert.equal(flagsOf(rig, to).includes('receives'), false)
+  }
+  assert.equal(way(it.client, 'by the proxy'), 'verdictToLeg', 'not directly either')
+  assert.equal(await text(sockets, it.p1, 12), 'by the proxy')
+  for (const [from, to] of [
+    [it.p1, it.client],
+    [it.p2, it.server],
+  ] as const) {
+    assert.equal(await text(sockets, to, 4), 'onet')
+    assert.equal(way(from, 'three'), 'verdictOrder', 'it reads, and has not read all')
+    assert.equal(await text(sockets, to, 7), 'wothree')
+    assert.equal(way(from, 'four'), 'verdictToApp')
+    assert.equal(await text(sockets, to, 4), 'four')
+    assert.ok(flagsOf(rig, to).includes('receives'))
+  }
+  assert.equal(way(it.client, 'direct'), 'verdictDirect')
+  assert.equal(await text(sockets, it.server, 6), 'direct')
+})
 
 test('bytes that went by TCP are read before any is redirected', async (t) => {
   const stage = await connect(t, 'full', { legLimitBytes: 10 })
@@ -118,6 +156,40 @@ test('a pair sends directly only when nothing is left on the way through the pro
   assert.equal(way(it.client, 'six'), 'verdictDirect')
   assert.equal(await text(sockets, it.server, 7), 'fivesix')
 })
+
+test('a sender waits for the proxy, but not where that keeps it from running', async (t) => {
+  const stage = await connect(t, 'full')
+  const { rig, sockets, it } = stage
+  await settle(stage)
+  const up = pairDirection(rig, it.client, it.server, 0)
+  up.want(true)
+  const here = pinToOneCpu(t)
+  const send = (bytes: number) => rig.counted(() => sockets.send(it.client, new Uint8Array(bytes)))
+  for (const [cpu, bytes, waits] of [
+    [here + 1, 20_000, 1],
+    [here, 20_000, undefined],
+    [here + 1, 1_000, undefined],
+  ] as const) {
+    up.workingOn(cpu)
+    const { rose } = send(bytes)
+    assert.deepEqual([rose.verdictProxyAwaited, rose.verdictOrder], [waits, 1])
+    assert.equal((await sockets.read(it.p1, bytes)).length, bytes)
+  }
+  up.busy(false)
+  assert.equal(send(20_000).rose.verdictDirect, 1)
+  assert.equal((await sockets.read(it.server, 20_000)).length, 20_000)
+})
+
+/** This thread stays on one CPU until the test ends. */
+function pinToOneCpu(t: TestContext): number {
+  const taskset = (...args: string[]) =>
+    execFileSync('taskset', [...args, `${process.pid}`], { encoding: 'utf8' })
+  const all = /: (.*)$/mu.exec(taskset('-cp'))?.[1] ?? ''
+  const one = Number.parseInt(all, 10)
+  taskset('-cp', `${one}`)
+  t.after(() => taskset('-cp', all))
+  return one
+}
 
 test('a pair does not overtake what the proxy sent to the app by TCP', async (t) => {
   const stage = await connect(t, 'full', { pairLimitBytes: 100 })

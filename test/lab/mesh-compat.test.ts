@@ -35,11 +35,13 @@ interface Pairing {
   readonly address: string
   readonly port: number
   readonly splices: boolean
+  readonly receivesFirst: boolean
   readonly asksFionread: boolean
   readonly turnsBlocking: boolean
 }
 
-type Server = Pick<Program, 'name' | 'splices' | 'asksFionread' | 'turnsBlocking'>
+type Server = Pick<Program, 'name' | 'splices' | 'asksFionread' | 'turnsBlocking'> &
+  Pick<Relay, 'receivesFirst'>
 
 interface Result {
   readonly ok: number
@@ -83,6 +85,7 @@ function against(
     address: pod.addresses.v4,
     port,
     splices: program.splices === true || server.splices === true,
+    receivesFirst: server.receivesFirst === true,
     asksFionread: server.asksFionread === true,
     turnsBlocking: program.turnsBlocking === true || server.turnsBlocking === true,
   }))
@@ -238,7 +241,7 @@ test('programs that must not notice the mesh', async (t) => {
       const skip = mode === 'full' && unsuited(pairing, features)
       await t.test(`${mode ?? 'no mesh'}, ${pairing.name}`, { skip }, async () => {
         // The first connections may see EAGAIN or hang, and teach: docs/troubleshooting.md.
-        if (mode === 'full' && (pairing.turnsBlocking || pairing.splices))
+        if (mode === 'full' && (pairing.turnsBlocking || pairing.receivesFirst))
           await run(trio.client, pairing, 1, TEACHING_TIMEOUT_MS).catch(() => {})
         await run(trio.client, pairing, COUNT)
         const before = redirected

@@ -22,6 +22,7 @@ export const sockFlags = {
   blocking: 32,
   splices: 64,
   receiveOnly: 128,
+  receives: 256,
 } as const
 export const acceptModes = { unknown: 0, nonblocking: 1, blocking: 2 } as const
 export const habits = { clientBlocks: 1, splices: 2, acceptsBlocking: 4 } as const

@@ -92,6 +92,11 @@ export const counterNames = [
   'addressForgotten',
   'entriesCounted',
   'fileTurnedBlocking',
+  'verdictMemory',
+  'hashSkippedMemory',
+  'hashLeftMemory',
+  'verdictNothingRead',
+  'verdictProxyAwaited',
 ] as const
 
 export type CounterName = (typeof counterNames)[number]

@@ -80,6 +80,9 @@ export function inHash(rig: Rig, fd: number): boolean {
   return flagsOf(rig, fd).includes('inHash')
 }
 
+// SLUICE_BUSY_* of bpf/abi.h.
+const busy = { holding: 1n, working: 2n, on: (cpu: number) => BigInt(cpu + 1) << 8n } as const
+
 /** Pairs one direction, and returns its switches. */
 export function pairDirection(rig: Rig, fromFd: number, toFd: number, slot: number): PairSwitches {
   const { native } = rig
@@ -91,7 +94,8 @@ export function pairDirection(rig: Rig, fromFd: number, toFd: number, slot: numb
   const first = (slot * pairControlLayout.bytes) / 8
   return {
     want: (on) => void Atomics.store(words, first, on ? 1n : 0n),
-    busy: (on) => void Atomics.store(words, first + 1, on ? 1n : 0n),
+    busy: (on) => void Atomics.store(words, first + 1, on ? busy.holding : 0n),
+    workingOn: (cpu) => void Atomics.store(words, first + 1, busy.working | busy.on(cpu)),
     stats: () => {
       const bytes = new Uint8Array(pairStatsLayout.bytes)
       native.bpfMapLookup(rig.map('pair_stats'), u32Bytes(slot), bytes)
@@ -103,5 +107,7 @@ export function pairDirection(rig: Rig, fromFd: number, toFd: number, slot: numb
 export interface PairSwitches {
   want(on: boolean): void
   busy(on: boolean): void
+  /** As busy, while the proxy reads and sends on that CPU. */
+  workingOn(cpu: number): void
   stats(): Value<typeof pairStatsLayout>
 }

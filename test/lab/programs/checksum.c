@@ -199,10 +199,14 @@ static void *serve_one(void *arg)
 				error = "no end of stream, or bytes too many";
 		}
 		if (error) {
+			/* Not a verdict in the middle of the stream, where it would be taken for wrong
+			 * bytes. */
+			struct linger at_once = { 1, 0 };
 			fprintf(stderr, "server: %s\n", error);
-			verdict = 0xbad;
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+		} else {
+			(void)!send(fd, &verdict, sizeof verdict, MSG_NOSIGNAL);
 		}
-		(void)!send(fd, &verdict, sizeof verdict, MSG_NOSIGNAL);
 	}
 	close(fd);
 	return NULL;
@@ -268,7 +272,7 @@ static const char *one_connection(uint64_t seed)
 	non_blocking(fd);
 	out = (struct way){ h.seed, h.up };
 	in = (struct way){ h.seed >> 8, h.down };
-	error = send(fd, &h, sizeof h, MSG_NOSIGNAL) == sizeof h ? NULL : "header not sent";
+	error = send(fd, &h, sizeof h, MSG_NOSIGNAL) == sizeof h ? NULL : strerror(errno);
 	if (!error)
 		error = exchange(fd, out, in, random, (int)(next(&random) % 100) < slow_percent);
 	if (!error) {

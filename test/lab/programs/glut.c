@@ -123,16 +123,25 @@ static void take_connection(int listener)
 		sockets[count++] = (struct pollfd){ fd, 0, 0 };
 }
 
-/* Until `limit` bytes were read in this round, or all streams have ended. */
+/* Until `limit` bytes were read in this round, or all streams have ended. Takes connections, too:
+ * some may still be on their way here. */
 static void read_round(unsigned long long limit)
 {
 	unsigned long long done = 0;
 	int open = count - 2;
 	for (int i = 2; i < count; i++)
 		sockets[i].events = POLLIN;
-	while (done < limit && open) {
-		if (poll(sockets + 2, count - 2, PATIENCE_MS) == 0)
+	sockets[1].events = 0;
+	while (done < limit && (open || count == 2)) {
+		if (poll(sockets, count, PATIENCE_MS) == 0)
 			break;
+		int before = count;
+		if (sockets[0].revents)
+			take_connection(sockets[0].fd);
+		if (count > before) {
+			sockets[before].events = POLLIN;
+			open++;
+		}
 		for (int i = 2; i < count && done < limit; i++) {
 			if (!sockets[i].revents)
 				continue;
@@ -153,6 +162,7 @@ static void read_round(unsigned long long limit)
 	total += done;
 	for (int i = 2; i < count; i++)
 		sockets[i].events = 0;
+	sockets[1].events = POLLIN;
 	report();
 }
 

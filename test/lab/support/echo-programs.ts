@@ -30,6 +30,8 @@ export interface Relay {
   readonly relay: (port: number, target: Target, folder: string) => readonly string[]
   readonly ready?: RegExp
   readonly splices?: boolean
+  /** By recv(2) at first: `full` takes it for one that stays with that. */
+  readonly receivesFirst?: boolean
   readonly asksFionread?: boolean
 }
 
@@ -69,7 +71,7 @@ export function relays(): readonly Relay[] {
       ready: saysReady,
       splices: true,
     },
-    { name: 'haproxy with splice', relay: haproxy, splices: true },
+    { name: 'haproxy with splice', relay: haproxy, splices: true, receivesFirst: true },
   ]
 }
 

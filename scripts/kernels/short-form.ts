@@ -68,13 +68,16 @@ export const shortForm: readonly ChosenTests[] = [
   {
     file: 'test/kernel/options.test.ts',
     tests: [
-      'kTLS and zero-copy are refused on sockets in the sockhash, and on those alone',
+      'zero-copy is refused on sockets in the sockhash, and on those alone',
       'full: a splice(2) reader is seen, reported, and its next sockets stay out',
     ],
   },
   {
     file: 'test/kernel/ktls.test.ts',
-    tests: ['auto: sockets that are left out have kTLS, byte for byte'],
+    tests: [
+      'auto: accelerated sockets get no kTLS, and carry on without',
+      'auto: sockets that are left out have kTLS, byte for byte',
+    ],
   },
   {
     file: 'test/kernel/reactor-hooks.test.ts',

@@ -79,11 +79,11 @@ test('a start that could not ask leaves the question to the next one', (t) => {
   const recordPath = join(state, 'kernel.json')
   const objectDir = objectsWith(rig, { redirect: 'rejected' })
   for (let start = 0; start < 2; start += 1) {
-    const { report, settings } = rig.reopen({ objectDir, recordPath })
-    assert.equal(report.start, 'restarted')
-    const state = report.features.find(({ name }) => name === 'acceleration')
-    assert.match(state?.reason ?? '', /could not be asked/u)
-    assert.deepEqual(settings().acceleration, [])
+    const kernel = rig.reopen({ objectDir, recordPath })
+    assert.equal(kernel.report.start, 'restarted')
+    const told = kernel.report.features.find(({ name }) => name === 'acceleration')
+    assert.match(told?.reason ?? '', /could not be asked/u)
+    assert.deepEqual(kernel.settings().acceleration, [])
   }
 })
 

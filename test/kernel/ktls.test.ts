@@ -30,7 +30,8 @@ async function hasTls(rig: Rig): Promise<boolean> {
   const listener = sockets.listen(pod.netnsFd, '127.0.0.1', 9000)
   const { fd } = sockets.connect(pod.netnsFd, '127.0.0.1', 9000)
   await sockets.accept(listener)
-  const result = setTls(rig, fd)
+  const { result, rose } = rig.counted(() => setTls(rig, fd))
+  assert.deepEqual(rose, { sockoptUntouched: 1 })
   assert.ok(result === 0 || result === ENOENT, `TCP_ULP: errno ${-result}`)
   return result === 0
 }

@@ -4,7 +4,7 @@ import test from 'node:test'
 import { flagsOf, inHash, openConnection, sockInfo } from './support/connection.ts'
 import { createPod, type TestPod } from './support/pod.ts'
 import { setSysctl } from './support/program.ts'
-import { createRig } from './support/rig.ts'
+import { cgroupId, createRig } from './support/rig.ts'
 import { createSockets, until } from './support/sockets.ts'
 
 const IPPROTO_MPTCP = 262
@@ -155,6 +155,8 @@ test('full: sockets that are turned blocking keep those that come after them out
   assert.equal(turn(first.client), 1)
   const second = await open()
   assert.deepEqual([inHash(rig, second.client), inHash(rig, second.server)], [false, true])
+  const why = rig.kernel.whyLeftOut(pod.cookie, cgroupId(rig.cgroups.app))
+  assert.match(why, /turns its sockets blocking/u)
   assert.equal(turn(second.server), 1)
   const third = await open()
   assert.deepEqual([inHash(rig, third.client), inHash(rig, third.server)], [false, false])

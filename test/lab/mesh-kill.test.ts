@@ -11,8 +11,8 @@ import { waitFor } from '../../src/lab/process/wait.ts'
 import { createMeshWorld, type MeshWorld, type Trio } from './support/mesh-world.ts'
 import {
   addServing,
-  type Asking,
   askAnew,
+  type Asking,
   askPaired,
   askProxied,
   assertCutByReset,
@@ -23,6 +23,8 @@ import {
   moreAnswers,
   nothingStays,
   port,
+  serveAllModes,
+  servedAgain,
   unexplained,
 } from './support/restarts.ts'
 
@@ -40,24 +42,12 @@ async function keeperHolds(world: MeshWorld, pairs: number): Promise<void> {
   })
 }
 
-async function servedAgain(world: MeshWorld, trios: readonly Trio[]): Promise<void> {
-  await world.mesh.proxyOn('node1').waitReady()
-  for (const { client, near } of trios) await world.mesh.waitEnrolled([client, near])
-}
-
 test('the proxy is killed again and again under load, and started at once', async (t) => {
   // A slow machine takes longer than the keeper would wait; new connections go direct by then.
   const args = ['--give-up-after-ms', '600000']
   await using world = await createMeshWorld({ accessLog: 0, logLevel: 'debug', args })
   const proxy = world.mesh.proxyOn('node1')
-  const modes = ['off', 'auto', 'full'] as const
-  const trios = await Promise.all(modes.map((mode) => addServing(world, mode)))
-  const [off, , full] = trios
-  const paired = askPaired(full ?? assert.fail())
-  const proxied = askProxied(off ?? assert.fail())
-  const fresh = trios.flatMap(askAnew)
-  const all = [...fresh, paired, proxied]
-  await moreAnswers(all, 3)
+  const { trios, paired, proxied, fresh, all } = await serveAllModes(world)
   const gaps: Returned[] = []
   for (let round = 0; round < rounds; round += 1) {
     await keeperHolds(world, 1)

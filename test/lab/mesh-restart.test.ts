@@ -9,31 +9,19 @@ import { waitFor } from '../../src/lab/process/wait.ts'
 import { createMeshWorld } from './support/mesh-world.ts'
 import {
   addServing,
-  askAnew,
-  askPaired,
-  askProxied,
   failures,
   moreAnswers,
   port,
+  serveAllModes,
+  servedAgain,
 } from './support/restarts.ts'
 
 test('a newer proxy takes over from the one that runs', async (t) => {
   await using world = await createMeshWorld({ accessLog: 0, drainSeconds: 120 })
   const proxy = world.mesh.proxyOn('node1')
-  const modes = ['off', 'auto', 'full'] as const
-  const trios = await Promise.all(modes.map((mode) => addServing(world, mode)))
-  const [off, , full] = trios
-  const paired = askPaired(full ?? assert.fail())
-  const proxied = askProxied(off ?? assert.fail())
-  const fresh = trios.flatMap(askAnew)
-  const all = [...fresh, paired, proxied]
-  await moreAnswers(all, 3)
+  const { trios, paired, proxied, fresh, all } = await serveAllModes(world)
   const old = proxy.process
 
-  const enrolledAgain = async (): Promise<void> => {
-    await proxy.waitReady()
-    for (const { client, near } of trios) await world.mesh.waitEnrolled([client, near])
-  }
   const noneFailed = (): void => {
     for (const asking of all) assert.deepEqual(failures(asking.answers()), [])
   }
@@ -43,7 +31,7 @@ test('a newer proxy takes over from the one that runs', async (t) => {
     await waitFor('the old one to drain', () =>
       old.lines().some((line) => line.includes('"draining"')),
     )
-    await enrolledAgain()
+    await servedAgain(world, trios)
     const before = await world.mesh.redirected()
     await moreAnswers(all, 5)
     assert.ok((await world.mesh.redirected()) - before >= 5)
@@ -63,7 +51,7 @@ test('a newer proxy takes over from the one that runs', async (t) => {
       const before = proxy.process
       proxy.start()
       await before.exited
-      await enrolledAgain()
+      await servedAgain(world, trios)
     }
     await moreAnswers(fresh, 3)
     noneFailed()

@@ -16,16 +16,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "descriptors.h"
 
 enum { MAX_FD = 1 << 20, MAX_TARGETS = 16 };
 
@@ -258,11 +258,7 @@ static _Noreturn void serve(int count, char **ports)
 
 int main(int argc, char **argv)
 {
-	struct rlimit files;
-	signal(SIGPIPE, SIG_IGN);
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
+	take_all_descriptors();
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (argc > 2 && !strcmp(argv[1], "serve"))
 		serve(argc - 2, argv + 2);

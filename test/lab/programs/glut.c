@@ -13,13 +13,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "descriptors.h"
 
 enum { MAX_CONNECTIONS = 4096, PIECE = 65536, STUCK_MS = 2000, PATIENCE_MS = 60000 };
 
@@ -194,11 +194,7 @@ static int run_reader(const char *port)
 
 int main(int argc, char **argv)
 {
-	struct rlimit files;
-	signal(SIGPIPE, SIG_IGN);
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
+	take_all_descriptors();
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		return run_reader(argv[2]);
 	if (argc == 5 && !strcmp(argv[1], "write"))

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 
 const PROGRAMS = join(import.meta.dirname, '../programs')
@@ -43,7 +43,9 @@ function compiled(source: string, argvOf: (from: string, to: string) => string[]
   mkdirSync(OUTPUT, { recursive: true })
   const from = join(PROGRAMS, source)
   const to = join(OUTPUT, basename(source).replace('.', '-'))
-  if (!isNewer(to, from)) run(argvOf(from, to))
+  const headers = readdirSync(PROGRAMS).filter((name) => name.endsWith('.h'))
+  const sources = [from, ...headers.map((name) => join(PROGRAMS, name))]
+  if (!sources.every((one) => isNewer(to, one))) run(argvOf(from, to))
   return to
 }
 

@@ -44,6 +44,25 @@ export function askPaired({ client, near }: Trio): Asking {
   return startAsking(client, near.addresses.v4, asyncPort, { ...asking, keep: true })
 }
 
+/** A namespace of each mode, and clients of all kinds that have had answers. */
+export async function serveAllModes(world: MeshWorld) {
+  const modes = ['off', 'auto', 'full'] as const
+  const trios = await Promise.all(modes.map((mode) => addServing(world, mode)))
+  const [off, , full] = trios
+  const paired = askPaired(full ?? assert.fail())
+  const proxied = askProxied(off ?? assert.fail())
+  const fresh = trios.flatMap(askAnew)
+  const all = [...fresh, paired, proxied]
+  await moreAnswers(all, 3)
+  return { trios, paired, proxied, fresh, all }
+}
+
+/** The proxy of node1 serves all of them. */
+export async function servedAgain(world: MeshWorld, trios: readonly Trio[]): Promise<void> {
+  await world.mesh.proxyOn('node1').waitReady()
+  for (const { client, near } of trios) await world.mesh.waitEnrolled([client, near])
+}
+
 /** Resolves when each has `count` answers more. */
 export async function moreAnswers(askings: readonly Asking[], count: number): Promise<void> {
   const before = askings.map((asking) => asking.answers().length)

@@ -1,7 +1,7 @@
 import { parseSubscription } from '../../model/names.ts'
 import type { Resource } from '../../model/resources.ts'
-import type { Answer } from './answer.ts'
-import { type DeltaPlan, type Held, type Outdated, unionOf } from './plan-delta.ts'
+import type { Asked } from './asked.ts'
+import type { DeltaPlan, Held, Outdated } from './plan-delta.ts'
 
 /** What a node is known to hold: changes only when it acknowledges, or rejects. */
 export interface Holdings extends Held {
@@ -25,12 +25,14 @@ export interface Claims {
 export function claim(
   { resources, told }: Holdings,
   { versions, versionOf }: Claims,
-  answers: ReadonlyMap<string, Answer>,
+  asked: Asked,
 ): void {
-  const wanted = unionOf(answers.values())
+  const { answers, openResources } = asked
+  const wantedOf = asked.wanted()
   for (const [name, version] of versions) {
     if (parseSubscription(name) === undefined) {
-      const resource = wanted.get(name)
+      const resource = wantedOf(name)
+      openResources.add(name)
       const current = resource !== undefined && versionOf(resource) === version
       resources.set(name, current ? resource : 'outdated')
     } else if (answers.has(name) && (version === 'present' || version === 'absent')) {

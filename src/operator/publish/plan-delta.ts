@@ -1,6 +1,7 @@
 import { compareNames } from '../../model/diff.ts'
 import type { Resource } from '../../model/resources.ts'
 import type { Answer } from './answer.ts'
+import type { Asked } from './asked.ts'
 
 /** Something that it holds from an earlier stream, and which is not what is published now. */
 export type Outdated = 'outdated'
@@ -28,34 +29,44 @@ export interface DeltaPlan {
 /**
  * What to send next to a node, so that it holds the union of the answers to its subscriptions.
  * Workloads go before the services that refer to them, enrolments last; removals when everything
- * new is there.
+ * new is there. Looks at what is open alone, and closes what turns out to be settled.
  */
-export function planDelta(
-  answers: ReadonlyMap<string, Answer>,
-  held: Held,
-  maxItems: number,
-): DeltaPlan {
-  const wanted = unionOf(answers.values())
-  const missing = [...wanted].filter(
-    ([name, resource]) =>
-      held.resources.get(name) !== resource && held.rejected.get(name) !== resource,
-  )
+export function planDelta(asked: Asked, held: Held, maxItems: number): DeltaPlan {
+  const missing: [string, Resource][] = []
+  const gone: string[] = []
+  const wantedOf = asked.wanted()
+  for (const name of asked.openResources) {
+    const wanted = wantedOf(name)
+    const holds = held.resources.get(name)
+    if (wanted === holds) asked.openResources.delete(name)
+    else if (wanted === undefined) gone.push(name)
+    else if (held.rejected.get(name) !== wanted) missing.push([name, wanted])
+  }
   const upserts = new Map(takeItems(missing.sort(byDependency), maxItems))
   const complete = upserts.size === missing.length
+  const obsolete = [...held.rejected]
+    .filter(([name, resource]) => wantedOf(name) !== resource)
+    .map(([name]) => name)
+  const removals = complete ? gone.sort(compareNames) : []
+  return { upserts, removals, ...planAnswers(asked, held, upserts), obsolete, complete }
+}
+
+function planAnswers(
+  { openNames, answers }: Asked,
+  held: Held,
+  upserts: ReadonlyMap<string, Resource>,
+): Pick<DeltaPlan, 'present' | 'absent'> {
   const present: string[] = []
   const absent: string[] = []
-  for (const [name, answer] of answers) {
+  for (const name of openNames) {
+    const answer = answers.get(name)
     const told = held.told.get(name)
-    if (!answer.found && told !== 'absent') absent.push(name)
-    if (answer.found && told !== 'present' && isHeld(answer, held, upserts)) present.push(name)
+    const state = answer?.found === true ? 'present' : 'absent'
+    if (answer === undefined || told === state) openNames.delete(name)
+    else if (state === 'absent') absent.push(name)
+    else if (isHeld(answer, held, upserts)) present.push(name)
   }
-  const removals = complete
-    ? [...held.resources.keys()].filter((name) => !wanted.has(name)).sort(compareNames)
-    : []
-  const obsolete = [...held.rejected]
-    .filter(([name, resource]) => wanted.get(name) !== resource)
-    .map(([name]) => name)
-  return { upserts, removals, present, absent, obsolete, complete }
+  return { present, absent }
 }
 
 function isHeld(answer: Answer, held: Held, upserts: ReadonlyMap<string, Resource>): boolean {
@@ -63,21 +74,6 @@ function isHeld(answer: Answer, held: Held, upserts: ReadonlyMap<string, Resourc
     if (!held.resources.has(name) && !upserts.has(name)) return false
   }
   return true
-}
-
-/** A service with its endpoints wins over the same without. */
-export function unionOf(answers: Iterable<Answer>): ReadonlyMap<string, Resource> {
-  const union = new Map<string, Resource>()
-  for (const { resources } of answers) {
-    for (const [name, resource] of resources) {
-      if (!isSummary(resource) || !union.has(name)) union.set(name, resource)
-    }
-  }
-  return union
-}
-
-function isSummary(resource: Resource): boolean {
-  return resource.type === 'service' && resource.endpointsOmitted === true
 }
 
 const order: readonly Resource['type'][] = ['settings', 'workload', 'service', 'enrolment']

@@ -77,7 +77,10 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
     version += 1
     const affected = new Set<Session>()
     for (const name of answers.invalidate(snapshot.change(change))) {
-      for (const session of watchers.get(name) ?? []) affected.add(session)
+      for (const session of watchers.get(name) ?? []) {
+        session.touch(name)
+        affected.add(session)
+      }
     }
     for (const session of first ? [...sessions] : affected) session.changed()
   }

@@ -1,6 +1,7 @@
 import { nodeSubscription } from '../../model/names.ts'
 import type { Delta } from '../../model/source.ts'
 import type { Answers } from './answers.ts'
+import { type Asked, createAsked } from './asked.ts'
 import { createDeltaPump, type DeltaPump } from './delta-pump.ts'
 import { type Claims, claim, createHoldings, type Holdings, reject, settle } from './holdings.ts'
 import type { PublishLimits } from './limits.ts'
@@ -45,9 +46,9 @@ export interface SessionHandles {
 }
 
 export interface Session extends NodeSession {
-  /**
-   * An answer to one of its subscriptions may have changed. Sends, unless a delta is on its way.
-   */
+  /** The answer to one of its subscriptions may have changed. */
+  touch(name: string): void
+  /** All that changed was told. Sends, unless a delta is on its way. */
   changed(): void
 }
 
@@ -59,18 +60,20 @@ export function createSession(
   claims?: Claims,
 ): Session {
   const held = createHoldings()
+  const asked = createAsked()
   const subscriptions = createSubscriptions(node, {
     answers: handles.answers,
     limits: handles.limits,
-    onAdd: (name) => handles.watch(name, session),
-    onRemove: (name) => handles.unwatch(name, session),
+    onAdd: touching(asked, (name) => handles.watch(name, session)),
+    onRemove: touching(asked, (name) => handles.unwatch(name, session)),
   })
-  const pump = openPump(subscriptions, held, send, { ...handles, claims })
+  const pump = openPump({ subscriptions, asked, held }, send, { ...handles, claims })
   const counts = { acked: 0, nacked: 0, lastError: '', version: '' }
 
   function add(name: string): void {
     // Asking again for what is subscribed is answered again.
     held.told.delete(name)
+    asked.askAgain(name)
     subscriptions.add(name)
   }
 
@@ -92,6 +95,7 @@ export function createSession(
       const delta = pump.take(nonce)
       if (delta === undefined) return
       settle(held, delta, (name) => subscriptions.has(name))
+      asked.settle(delta)
       counts.acked += 1
       Object.assign(counts, { lastError: '', version: delta.version })
       pump.resume()
@@ -104,27 +108,38 @@ export function createSession(
       if (reject(held, delta, names)) pump.changed()
       else pump.rest()
     },
+    touch: (name) => asked.touch(name),
     changed: () => pump.changed(),
     close() {
       pump.close()
       subscriptions.clear()
       handles.closed(session)
     },
-    status: () => ({
-      node,
-      subscriptions: subscriptions.size,
-      resources: held.resources.size,
-      waiting: pump.waiting,
-      ...counts,
-    }),
+    status: () => ({ node, ...sizesOf(subscriptions, held), waiting: pump.waiting, ...counts }),
   }
   for (const name of new Set([nodeSubscription(node), ...names])) add(name)
   return session
 }
 
+function sizesOf(subscriptions: Subscriptions, { resources }: Holdings) {
+  return { subscriptions: subscriptions.size, resources: resources.size }
+}
+
+function touching(asked: Asked, run: (name: string) => void): (name: string) => void {
+  return (name) => {
+    asked.touch(name)
+    run(name)
+  }
+}
+
+interface SessionState {
+  readonly subscriptions: Subscriptions
+  readonly asked: Asked
+  readonly held: Holdings
+}
+
 function openPump(
-  subscriptions: Subscriptions,
-  held: Holdings,
+  { subscriptions, asked, held }: SessionState,
   send: (delta: Delta) => void,
   { ready, version, limits, claims }: SessionHandles & { readonly claims: Claims | undefined },
 ): DeltaPump {
@@ -133,11 +148,11 @@ function openPump(
     ready,
     version,
     plan() {
-      const answered = subscriptions.answered()
+      asked.refresh((name) => subscriptions.answerOf(name))
       // Not before: what a claim is compared with is there when something has been published.
-      if (claimed !== undefined) claim(held, claimed, answered)
+      if (claimed !== undefined) claim(held, claimed, asked)
       claimed = undefined
-      const plan = planDelta(answered, held, limits.itemsPerDelta)
+      const plan = planDelta(asked, held, limits.itemsPerDelta)
       for (const name of plan.obsolete) held.rejected.delete(name)
       return plan
     },

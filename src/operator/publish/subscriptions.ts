@@ -11,8 +11,8 @@ export interface Subscriptions {
   add(name: string): void
   remove(name: string): void
   clear(): void
-  /** To every name what answers it now. */
-  answered(): ReadonlyMap<string, Answer>
+  /** What answers it now; undefined when it is not subscribed. */
+  answerOf(name: string): Answer | undefined
   /** Refusals that were not told yet; they are told once. */
   takeRefused(): readonly RefusedName[]
 }
@@ -55,7 +55,7 @@ export function createSubscriptions(node: string, handles: SubscriptionHandles):
     clear() {
       for (const name of names) remove(name)
     },
-    answered: () => new Map([...names].map((name) => [name, answers.get(name)])),
+    answerOf: (name) => (names.has(name) ? answers.get(name) : undefined),
     takeRefused() {
       const taken = refused
       refused = []

@@ -191,7 +191,7 @@ test("a pod with very many listeners pushes out nothing that is known of another
   assert.equal(inHash(rig, (await opener(crowd, 8082)()).server), false)
 })
 
-test('full: one that turned blocking with bytes unread leaves when they are read, after a restart', async (t) => {
+test('full: turned blocking with bytes unread, it leaves once they are read', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig, { accelerate: 'full' })
   const sockets = createSockets(rig)
@@ -206,6 +206,7 @@ test('full: one that turned blocking with bytes unread leaves when they are read
   rig.native.socketSetBlocking(it.client, true, 'fcntl')
   await until('the proxy to hear of it', () => heard.includes('turnedBlocking'))
   rig.kernel.refreshUsage()
+  // The proxy that heard of it does not live to see them read.
   rig.kernel.drain()
   const next = rig.reopen()
   next.goLive()

@@ -11,7 +11,7 @@ namespace sluice {
 
 namespace {
 
-constexpr uint32_t kBufferBytes = 256 * 1024;
+constexpr uint32_t kBufferBytes = 128 * 1024;
 // Still read at a time when a pod holds all it may: enough to go on, too little to matter.
 constexpr uint32_t kOverLimitBytes = 4 * 1024;
 constexpr int64_t kConnectionTurnBytes = 256 * 1024;

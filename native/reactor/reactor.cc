@@ -10,9 +10,10 @@ namespace sluice {
 
 namespace {
 
-// Bounds a turn at about a millisecond: what became ready meanwhile, timers and TypeScript wait no
-// longer.
-constexpr int64_t kTurnCost = 512 * 1024;
+// Bounds a turn at some 100 us: what became ready meanwhile, timers and TypeScript wait no longer.
+// With four times as much, a pod beside eight full streams waited for 1.0 ms there and back where
+// it now waits for 0.2 ms, and the streams were no faster.
+constexpr int64_t kTurnCost = 128 * 1024;
 constexpr size_t kEventsAtOnce = 512;
 // All that is ready should stand in its pod's queue before turns are dealt out, or a pod with
 // thousands of ready sockets would hide the others behind it in epoll's own queue.

@@ -88,6 +88,8 @@ export async function openSite(t: TestContext): Promise<Site> {
         node,
         clock: systemClock,
         source,
+        // A busy machine may be slower than a connection would wait.
+        limits: { waitMs: 60_000 },
         onProblem: (message) => void problems.push(message),
         ...storeOptions,
       })

@@ -75,7 +75,9 @@ test('two that start at once never get the same slot of a dead one', async (t) =
   const rig = createRig(t)
   const node = join(rig.options.bpffsDir, 'sluice')
   const directory = join(node, readdirSync(node)[0] ?? '')
-  const starters = [1, 2].map(() => startClaimer(t, directory))
+  const starters = [1, 2].map(() =>
+    startStarter(t, 'claim-worker.ts', directory, `v${layoutVersion}`),
+  )
   for (const starter of starters) assert.equal(await starter.next(), 'ready')
   const all = async (line: string): Promise<string[]> => {
     for (const starter of starters) starter.tell(line)
@@ -89,14 +91,32 @@ test('two that start at once never get the same slot of a dead one', async (t) =
   }
 })
 
-interface Claimer {
+test('two first starts at once share what the quicker one made', async (t) => {
+  const rig = createRig(t)
+  const { native, ...options } = rig.options
+  const node = 'another'
+  const told = JSON.stringify({ ...options, node })
+  const starters = [1, 2].map(() => startStarter(t, 'start-worker.ts', told))
+  for (const starter of starters) assert.equal(await starter.next(), 'ready')
+  for (const starter of starters) starter.tell(`${native.clockMonotonicNs() + 50_000_000n}`)
+  const said = await Promise.all(starters.map((starter) => starter.next()))
+  const fd = native.bpfGetPinned(
+    join(rig.options.bpffsDir, 'sluice', node, `v${layoutVersion}`, 'maps', 'origins'),
+  )
+  const { id } = native.bpfMapInfo(fd)
+  native.closeFd(fd)
+  assert.deepEqual(said.sort(), [`fresh ${id}`, `restarted ${id}`])
+  rig.reopen({ node }).uninstall()
+})
+
+interface Starter {
   tell(line: string): void
   next(): Promise<string>
 }
 
-function startClaimer(t: TestContext, directory: string): Claimer {
-  const script = join(import.meta.dirname, 'support/claim-worker.ts')
-  const child = spawn(process.execPath, [script, directory, `v${layoutVersion}`], {
+function startStarter(t: TestContext, script: string, ...args: string[]): Starter {
+  const path = join(import.meta.dirname, 'support', script)
+  const child = spawn(process.execPath, [path, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   defer(t, () => {

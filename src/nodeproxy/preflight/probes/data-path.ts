@@ -122,6 +122,8 @@ async function tryAcceleration(stage: Stage, path: DataPath): Promise<Answer<voi
   path.enrol('full')
   using sockets = stage.sockets()
   const { client, server } = await connectThrough(path, sockets, 4, IPPROTO_TCP)
+  // Into an app only once it has read what came by TCP.
+  await exchange(stage, client, server)
   const before = path.kernel.counters()
   const sent = native.socketSend(client, pattern(PROBE_BYTES))
   const waiting = path.kernel.queuedBytes(native.socketCookie(server))

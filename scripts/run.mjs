@@ -15,6 +15,7 @@ const entries = {
   kernels: 'scripts/kernels.ts',
   check: 'scripts/check.ts',
   build: 'scripts/build.ts',
+  cluster: 'scripts/cluster.ts',
   image: 'scripts/image.ts',
   bench: 'bench/main.ts',
   fuzz: 'scripts/fuzz.ts',

@@ -52,6 +52,11 @@ async function* events(
       if (strict) outcome.problems.push(`suite ${suite.name} did not run, which CI does not accept`)
       continue
     }
+    const problem = await prepared(suite)
+    if (problem !== undefined) {
+      outcome.problems.push(`suite ${suite.name} did not run: ${problem}`)
+      continue
+    }
     const before = outcome.counts.passed + outcome.counts.failed
     yield note(`suite ${suite.name}: ${files.length} files`)
     for await (const event of runSuite(suite, files, pattern, signal)) {
@@ -64,6 +69,16 @@ async function* events(
   if (outcome.counts.passed + outcome.counts.failed === 0) outcome.problems.push('no test ran')
   if (signal.aborted) outcome.problems.push('interrupted')
   yield* summary(outcome, performance.now() - start)
+}
+
+/** @returns what went wrong */
+async function prepared({ name, prepare }: Suite): Promise<string | undefined> {
+  try {
+    await prepare?.((message) => process.stderr.write(`${name}: ${message}\n`))
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
 }
 
 async function* runSuite(

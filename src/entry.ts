@@ -1,6 +1,7 @@
 // What an image starts: `entry PROGRAM [arguments]`. One image holds all programs of Sluice.
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
   nodeproxy: () => import('./nodeproxy/main.ts'),
+  operator: () => import('./operator/main.ts'),
   sluice: () => import('./cli/main.ts'),
 }
 

@@ -67,6 +67,16 @@ export const packageGroups = {
     { name: 'xz-utils', why: 'unpacks kernel packages' },
     { name: 'zstd', why: 'unpacks kernel packages' },
   ],
+  cluster: [
+    {
+      name: 'golang-go',
+      why: "fetches and starts the Go that builds Kubernetes' parts",
+      unless: 'go',
+    },
+    { name: 'runc', why: 'runs the containers of the cluster' },
+    { name: 'containernetworking-plugins', why: 'connects the pods of the cluster' },
+    { name: 'openssl', why: "makes the cluster's certificates" },
+  ],
   bench: [{ name: 'wrk', why: 'HTTP load' }],
 }
 

@@ -13,13 +13,14 @@ import { root, SetupError } from './say.mjs'
  * @type {Record<string, { packages: string[], built: boolean }>}
  */
 export const needs = {
-  all: { packages: ['build', 'lab', 'servers', 'test', 'bench'], built: true },
+  all: { packages: ['build', 'lab', 'servers', 'test', 'cluster', 'bench'], built: true },
   build: { packages: ['build'], built: true },
   image: { packages: ['build'], built: true },
   check: { packages: [], built: false },
   sluice: { packages: ['build', 'lab'], built: true },
   demo: { packages: ['build', 'lab', 'servers'], built: true },
-  test: { packages: ['build', 'lab', 'servers', 'test'], built: true },
+  test: { packages: ['build', 'lab', 'servers', 'test', 'cluster'], built: true },
+  cluster: { packages: ['build', 'lab', 'cluster'], built: true },
   kernels: { packages: ['build', 'lab', 'test'], built: true },
   bench: { packages: ['build', 'lab', 'servers', 'bench'], built: true },
   fuzz: { packages: ['build'], built: true },

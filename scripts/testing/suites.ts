@@ -1,6 +1,8 @@
 import { accessSync, constants, existsSync, globSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { prepareParts } from '../cluster/build.ts'
+import { missingOfMachine } from '../cluster/requirements.ts'
 import { root } from '../tools.ts'
 
 /** A group of test files that run the same way. */
@@ -14,6 +16,8 @@ export interface Suite {
   readonly fileTimeoutMs: number
   /** What this machine lacks to run it, with the fix; empty when nothing. */
   readonly missing: () => readonly string[]
+  /** Makes what takes too long for a test's time; says what it does. */
+  readonly prepare?: (say: (message: string) => void) => Promise<unknown>
 }
 
 const minuteMs = 60_000
@@ -53,7 +57,8 @@ export const suites: readonly Suite[] = [
     glob: 'test/cluster/**/*.test.ts',
     concurrency: 1,
     fileTimeoutMs: 20 * minuteMs,
-    missing: missingForBpf,
+    missing: () => [...new Set([...missingForBpf(), ...missingOfMachine()])],
+    prepare: prepareParts,
   },
   {
     name: 'kernels',

@@ -2,10 +2,13 @@ import type { Undo } from './net/link-faults.ts'
 import { nftApply } from './net/nft.ts'
 import type { LabPod } from './pod.ts'
 
+/** What a drop needs to know of a pod. */
+export type DenialTarget = Pick<LabPod, 'name' | 'addresses' | 'hostInterface'>
+
 /** What a drop is about; what is not given is any. */
-export interface Denial {
-  readonly from?: LabPod
-  readonly to: LabPod
+export interface Denial<Pod extends DenialTarget = DenialTarget> {
+  readonly from?: Pod
+  readonly to: Pod
   readonly port?: number
   /** True: cuts established connections as well, which NetworkPolicy does not. */
   readonly established?: boolean

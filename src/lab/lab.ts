@@ -43,7 +43,7 @@ export interface Lab extends PodVerbs, ObjectVerbs, AsyncDisposable {
   readonly objects: ObjectStore
   readonly pods: readonly LabPod[]
   /** Drops packets at the target's link, as a NetworkPolicy would have it. */
-  deny(denial: Denial): Promise<Undo>
+  deny(denial: Denial<LabPod>): Promise<Undo>
   /** Nothing gets to or from the other nodes any more, and nobody is told. */
   cutLink(node: LabNode): Promise<Undo>
   /** Everything to and from the other nodes is that much later, each way. */

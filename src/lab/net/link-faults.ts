@@ -12,7 +12,7 @@ export type Undo = () => Promise<void>
 /**
  * The bridge stops forwarding for that node; its link stays up, as when a switch far away fails.
  */
-export async function cutLink(fabric: Fabric, node: LabNode): Promise<Undo> {
+export async function cutLink(fabric: Fabric, node: Pick<LabNode, 'port'>): Promise<Undo> {
   await setPortState(fabric, node.port, 'disabled')
   return () => setPortState(fabric, node.port, 'forwarding')
 }

@@ -1,0 +1,3 @@
+module sluice.dev/cluster/programs
+
+go 1.26.0

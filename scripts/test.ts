@@ -1,4 +1,5 @@
-// The tests: `npm test` runs every suite, `npm test -- lab` one, and `npm test -- PATH` one file.
+// The tests: `npm test` runs all suites but those that run by name alone (and says which),
+// `npm test -- lab` one, and `npm test -- PATH` one file.
 //   --name PATTERN   only tests whose name matches
 //   --coverage       writes build/coverage, and prints a table
 // Ends with node:test's summary of all suites. Exit status 1: a test failed, none ran, or (CI=true)
@@ -23,7 +24,10 @@ interface Job {
 
 /** @throws with the list of names, when an argument is neither a suite nor a test file of one */
 function jobsOf(args: readonly string[]): readonly Job[] {
-  if (args.length === 0) return suites.map((suite) => ({ suite, files: filesOf(suite) }))
+  if (args.length === 0) {
+    const all = suites.filter(({ byNameAlone }) => byNameAlone !== true)
+    return all.map((suite) => ({ suite, files: filesOf(suite) }))
+  }
   return args.flatMap((arg): readonly Job[] => {
     if (arg === soak) return jobsOf(['native', 'kernel', 'lab'])
     const named = suites.find((suite) => suite.name === arg)
@@ -44,6 +48,8 @@ async function* events(
   outcome: Outcome,
 ): AsyncGenerator<TestEvent, void> {
   const start = performance.now()
+  for (const { name } of unnamed(jobs))
+    yield note(`suite ${name}: only by name, npm test -- ${name}`)
   for (const { suite, files } of jobs) {
     if (signal.aborted) break
     const lacks = suite.missing()
@@ -69,6 +75,13 @@ async function* events(
   if (outcome.counts.passed + outcome.counts.failed === 0) outcome.problems.push('no test ran')
   if (signal.aborted) outcome.problems.push('interrupted')
   yield* summary(outcome, performance.now() - start)
+}
+
+/** What a run of all others leaves out. */
+function unnamed(jobs: readonly Job[]): readonly Suite[] {
+  const names = new Set(jobs.map(({ suite }) => suite.name))
+  const whole = suites.every(({ name, byNameAlone }) => byNameAlone === true || names.has(name))
+  return whole ? suites.filter(({ name }) => !names.has(name)) : []
 }
 
 /** @returns what went wrong */

@@ -16,6 +16,8 @@ export interface Suite {
   readonly fileTimeoutMs: number
   /** What this machine lacks to run it, with the fix; empty when nothing. */
   readonly missing: () => readonly string[]
+  /** Runs when it is named, and not with all. */
+  readonly byNameAlone?: boolean
   /** Makes what takes too long for a test's time; says what it does. */
   readonly prepare?: (say: (message: string) => void) => Promise<unknown>
 }
@@ -54,6 +56,8 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'cluster',
+    // Builds Kubernetes from source where it has no cache of that; nothing is deployed on it yet.
+    byNameAlone: true,
     glob: 'test/cluster/**/*.test.ts',
     concurrency: 1,
     fileTimeoutMs: 20 * minuteMs,

@@ -4,14 +4,7 @@ import { buildProgram } from '../l4/world.ts'
 import { asJson, asText, type Case, type Latency, PEERS, type Peer, type Round } from './report.ts'
 import { inStorm, type Storm, STORMS } from './storms.ts'
 import { addPeer, type PeerPods } from './world.ts'
-
-export interface FairnessOptions {
-  readonly output: string
-  readonly rounds: number
-  readonly seconds: number
-  readonly only?: readonly string[]
-  readonly peers?: readonly string[]
-}
+import type { BenchOptions } from '../options.ts'
 
 interface Programs {
   readonly load: string
@@ -29,7 +22,7 @@ interface Cell {
  * node. Each round measures every peer and storm once, alone and right after in the storm, in an
  * order that turns.
  */
-export async function runFairness(options: FairnessOptions): Promise<void> {
+export async function runFairness(options: BenchOptions): Promise<void> {
   const storms = STORMS.filter(({ name }) => options.only?.includes(name) ?? true)
   const peers = PEERS.filter((peer) => options.peers?.includes(peer) ?? true)
   const programs = {

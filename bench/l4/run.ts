@@ -14,14 +14,7 @@ import {
 } from './report.ts'
 import { type Measurement, WORKLOADS, type Workload } from './workloads.ts'
 import { addPeer, buildProgram, type PeerPods } from './world.ts'
-
-export interface L4Options {
-  readonly output: string
-  readonly rounds: number
-  readonly seconds: number
-  readonly only?: readonly string[]
-  readonly peers?: readonly string[]
-}
+import type { BenchOptions } from '../options.ts'
 
 const TOPOLOGIES: readonly Topology[] = ['same-node', 'two-nodes']
 const IDLE_CONNECTIONS = 8000
@@ -44,7 +37,7 @@ interface Cell {
 /**
  * `npm run bench -- l4`: every peer once in each round, in an order that turns from round to round.
  */
-export async function runL4(options: L4Options): Promise<void> {
+export async function runL4(options: BenchOptions): Promise<void> {
   const workloads = WORKLOADS.filter(({ name }) => chosen(options.only, name))
   const peers = PEERS.filter((peer) => chosen(options.peers, peer))
   await using lab = await createLab()

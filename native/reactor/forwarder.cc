@@ -14,7 +14,6 @@ namespace {
 constexpr uint32_t kBufferBytes = 128 * 1024;
 // Still read at a time when a pod holds all it may: enough to go on, too little to matter.
 constexpr uint32_t kOverLimitBytes = 4 * 1024;
-constexpr int64_t kConnectionTurnBytes = 256 * 1024;
 // What a turn of a connection costs besides its bytes, in bytes: some system calls.
 constexpr int64_t kServeCost = 4 * 1024;
 
@@ -28,11 +27,10 @@ Forwarder::Forwarder(Core* core, Pairing* pairing)
 int64_t Forwarder::Serve(Connection* connection, int64_t allowance) {
   int64_t cost = kServeCost;
   pairing_->Advance(connection);
-  const int64_t budget = std::min(allowance, kConnectionTurnBytes);
   Outcome outcomes[2];
   for (const Side from : {kClient, kServer}) {
     int64_t moved = 0;
-    outcomes[from] = Pump(connection, from, budget, &moved);
+    outcomes[from] = Pump(connection, from, allowance, &moved);
     cost += moved;
     if (outcomes[from] == Outcome::kGone) return cost;
   }

@@ -25,10 +25,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end -}}
 
 {{- define "sluice.pullSecrets" -}}
-{{- with .Values.image.pullSecrets }}
+{{- with .Values.image.pullSecrets -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "sluice.operatorName" -}}
@@ -53,15 +53,15 @@ seccompProfile:
 runAsUser: 0
 runAsGroup: 0
 readOnlyRootFilesystem: true
-# allowPrivilegeEscalation: false is refused beside SYS_ADMIN; the image holds no program that
-# would gain anything.
+# An API server refuses allowPrivilegeEscalation: false beside SYS_ADMIN. The image holds no program
+# that would gain anything by itself.
 capabilities:
   drop: [ALL]
   add: [BPF, NET_ADMIN, PERFMON, SYS_ADMIN, SYS_PTRACE]
 seccompProfile:
   {{- toYaml .Values.nodeproxy.seccompProfile | nindent 2 }}
 {{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version }}
-# Runtimes' profile refuses to look at processes of other containers, which is what this does.
+# A runtime's own profile would refuse to look at processes of other pods.
 appArmorProfile:
   type: Unconfined
 {{- end }}

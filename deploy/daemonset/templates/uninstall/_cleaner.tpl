@@ -17,7 +17,9 @@ spec:
       labels:
         {{- include "sluice.labels" $labels | nindent 8 }}
     spec:
-      {{- include "sluice.pullSecrets" . | nindent 6 }}
+      {{- with include "sluice.pullSecrets" . }}
+      {{- . | nindent 6 }}
+      {{- end }}
       serviceAccountName: sluice-nodeproxy
       automountServiceAccountToken: false
       priorityClassName: {{ .Values.nodeproxy.priorityClassName }}

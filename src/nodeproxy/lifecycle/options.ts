@@ -15,6 +15,8 @@ export interface NodeProxyOptions {
   /** cgroup2 directory of the kubelet; undefined: its probes go through the inbound listener. */
   readonly kubeletCgroup: string | undefined
   readonly proc: string
+  /** The node's network namespace; undefined: this process is in it. */
+  readonly nodeNetns: string | undefined
   readonly bpffs: string
   readonly state: string
   /** Either this or `operator`. */
@@ -84,6 +86,9 @@ function flags() {
       path("the kubelet's cgroup2 directory: its probes reach pods directly"),
     ),
     proc: path("the host's proc", '/proc'),
+    nodeNetns: optional(
+      path("the node's network namespace, unless this process is in it: /proc/1/ns/net"),
+    ),
     bpffs: path('a mounted bpffs', '/sys/fs/bpf'),
     state: path('directory for state that outlives a restart'),
     configSocket: optional(path("Unix socket of the lab's configuration")),

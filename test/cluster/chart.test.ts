@@ -95,7 +95,8 @@ test('the account of the DaemonSet has no rule, and no token of the API server',
     'sluice-uninstall',
   ])
   const set = objects.find(({ kind }) => kind === 'DaemonSet')
-  const { template } = set?.['spec'] as { template: { spec: Record<string, unknown> } }
+  assert.ok(set)
+  const { template } = set['spec'] as { template: { spec: Record<string, unknown> } }
   assert.equal(template.spec['automountServiceAccountToken'], false)
   for (const field of ['hostNetwork', 'hostIPC']) assert.equal(template.spec[field], undefined)
   assert.doesNotMatch(JSON.stringify(template), /hostPort|privileged/)
@@ -143,7 +144,8 @@ test('an API server takes every object as it is, and knows every field', async (
   const cleaner = objects.find(
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'sluice-uninstall',
   )
-  const { 'cleaner.json': inside = '' } = cleaner?.['data'] as Record<string, string>
+  assert.ok(cleaner)
+  const { 'cleaner.json': inside = '' } = cleaner['data'] as Record<string, string>
   for (const object of [...objects, JSON.parse(inside) as Rendered]) {
     await assert.doesNotReject(
       create(server.api, object, true),
@@ -204,7 +206,8 @@ test('kubectl explains every setting', async () => {
       look(below, at)
     }
   }
-  const { versions } = crd?.['spec'] as {
+  assert.ok(crd)
+  const { versions } = crd['spec'] as {
     versions: readonly { schema: { openAPIV3Schema: Schema } }[]
   }
   for (const { schema } of versions) look(schema.openAPIV3Schema, '')

@@ -48,7 +48,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* Who works on a node. What each capability is for is in docs/helm.md. */}}
+{{/* Who works on a node: (dict "root" $ "capabilities" LIST). docs/helm.md says what each is for. */}}
 {{- define "sluice.nodeSecurity" -}}
 runAsUser: 0
 runAsGroup: 0
@@ -57,10 +57,10 @@ readOnlyRootFilesystem: true
 # that would gain anything by itself.
 capabilities:
   drop: [ALL]
-  add: [BPF, NET_ADMIN, PERFMON, SYS_ADMIN, SYS_PTRACE]
+  add: [{{ join ", " .capabilities }}]
 seccompProfile:
-  {{- toYaml .Values.nodeproxy.seccompProfile | nindent 2 }}
-{{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version }}
+  {{- toYaml .root.Values.nodeproxy.seccompProfile | nindent 2 }}
+{{- if semverCompare ">=1.30-0" .root.Capabilities.KubeVersion.Version }}
 # A runtime's own profile would refuse to look at processes of other pods.
 appArmorProfile:
   type: Unconfined

@@ -56,12 +56,9 @@ function listen(server: Server, flag: string, address: HostPort | UnixPath): Pro
     // It stays: later on it is a connection that could not be accepted, which is no reason to end.
     server.on('error', (error) =>
       reject(
-        new Error(
-          `cannot listen on ${name}: ${error.message}; choose another by ${flag}`,
-          {
-            cause: error,
-          },
-        ),
+        new Error(`cannot listen on ${name}: ${error.message}; choose another by ${flag}`, {
+          cause: error,
+        }),
       ),
     )
     server.listen(address, () => resolve())

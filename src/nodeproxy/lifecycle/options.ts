@@ -29,7 +29,10 @@ export interface NodeProxyOptions {
   readonly keeperSocket: string
   readonly metricsAddress: HostPort
   readonly adminAddress: HostPort
-  /** Where a successor in another network namespace finds this proxy; undefined: by the admin address. */
+  /**
+   * Where a successor in another network namespace finds this proxy; undefined: by the admin
+   * address.
+   */
   readonly takeoverSocket: string | undefined
   readonly workers: number
   readonly logLevel: LogLevel

@@ -99,7 +99,7 @@ async function until(
 ): Promise<void> {
   for (;;) {
     const found = await progress().catch(
-      (error: unknown) => `the API server says: ${error instanceof Error ? error.message : error}`,
+      (error: unknown) => `the API server says: ${error instanceof Error ? error.message : String(error)}`,
     )
     if (found === undefined) return
     if (performance.now() > deadline) {

@@ -52,7 +52,7 @@ spec:
                 fieldRef:
                   fieldPath: spec.nodeName
           securityContext:
-            {{- include "sluice.nodeSecurity" . | nindent 12 }}
+            {{- include "sluice.nodeSecurity" (dict "root" . "capabilities" (list "BPF")) | nindent 12 }}
           volumeMounts:
             - name: bpffs
               mountPath: /sys/fs/bpf

@@ -3,10 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import {
-  findNodeCgroups,
-  ownCgroupId,
-} from '../../../../src/nodeproxy/lifecycle/find-cgroups.ts'
+import { findNodeCgroups, ownCgroupId } from '../../../../src/nodeproxy/lifecycle/find-cgroups.ts'
 
 interface Machine {
   /** Of a mount: `ROOT MOUNTPOINT`, the latter below the scratch folder. */

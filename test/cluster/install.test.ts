@@ -40,17 +40,20 @@ async function helm(...args: readonly string[]): Promise<string> {
 }
 
 const server = `
-  require('node:http').createServer((_, answer) => answer.end(process.env.HOSTNAME)).listen(8080, '::')`
+  const { createServer } = require('node:http')
+  createServer((_, answer) => answer.end(process.env.HOSTNAME)).listen(8080, '::')`
 
 /** New connections one after the other, for as long as the pod lives; counts are on port 8081. */
 const client = `
   const { get, createServer } = require('node:http')
   const counts = { good: 0, failed: 0, last: '' }
   const fail = (error) => { counts.failed++; counts.last = error.message }
-  const ask = () => get({ host: 'web.shop.svc.cluster.local', agent: false, timeout: 10000 }, (answer) => {
+  const target = { host: 'web.shop.svc.cluster.local', agent: false }
+  const again = () => setTimeout(ask, 20)
+  const ask = () => get(target, (answer) => {
     answer.resume()
-    answer.on('end', () => { counts.good++; setTimeout(ask, 20) })
-  }).on('error', (error) => { fail(error); setTimeout(ask, 20) })
+    answer.on('end', () => { counts.good++; again() })
+  }).on('error', (error) => { fail(error); again() })
   ask()
   createServer((_, answer) => answer.end(JSON.stringify(counts))).listen(8081, '127.0.0.1')`
 

@@ -3,7 +3,8 @@ import { lookup } from 'node:dns/promises'
 const { NAMESPACE } = process.env
 const get = async (host, port, path) => {
   const name = host.includes(':') ? `[${host}]` : host
-  const answer = await fetch(`http://${name}:${port}${path}`, { signal: AbortSignal.timeout(5_000) })
+  const signal = AbortSignal.timeout(5_000)
+  const answer = await fetch(`http://${name}:${port}${path}`, { signal })
   const text = await answer.text()
   if (!answer.ok) throw new Error(`${host}:${port}${path} answers ${answer.status}: ${text.trim()}`)
   return text
@@ -19,7 +20,8 @@ const check = async (what, run) => {
 }
 
 await check('the operator is ready', async () =>
-  (await get(`sluice-operator.${NAMESPACE}.svc`, 15014, '/ready')).trim())
+  (await get(`sluice-operator.${NAMESPACE}.svc`, 15014, '/ready')).trim(),
+)
 let proxies = []
 await check('proxies are ready', async () => {
   proxies = await lookup(`sluice-nodeproxy.${NAMESPACE}.svc`, { all: true })

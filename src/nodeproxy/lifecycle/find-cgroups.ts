@@ -75,8 +75,8 @@ function searchKubepods(mounts: readonly Cgroup2Mount[]): string {
   const where = mounts.map(({ mountPoint }) => mountPoint).join(', ')
   throw new Error(
     first === undefined
-      ? `finding pods: no kubepods cgroup is below ${where}; is the node's cgroup2 mounted in this ` +
-          'container? else say where it is by --kubepods'
+      ? `finding pods: no kubepods cgroup is below ${where}; is the node's cgroup2 mounted in ` +
+          'this container? else say where it is by --kubepods'
       : `finding pods: there are several: ${[first, ...others].join(', ')}; ` +
           'say which by --kubepods',
   )

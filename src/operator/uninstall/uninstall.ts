@@ -98,9 +98,10 @@ async function until(
   progress: () => Promise<string | undefined>,
 ): Promise<void> {
   for (;;) {
-    const found = await progress().catch(
-      (error: unknown) => `the API server says: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    const found = await progress().catch((error: unknown) => {
+      const cause = error instanceof Error ? error.message : String(error)
+      return `the API server says: ${cause}`
+    })
     if (found === undefined) return
     if (performance.now() > deadline) {
       throw new Error(

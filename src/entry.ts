@@ -2,6 +2,7 @@
 const programs: Readonly<Record<string, () => Promise<unknown>>> = {
   nodeproxy: () => import('./nodeproxy/main.ts'),
   operator: () => import('./operator/main.ts'),
+  uninstall: () => import('./operator/uninstall/main.ts'),
   sluice: () => import('./cli/main.ts'),
 }
 

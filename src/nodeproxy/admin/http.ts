@@ -14,6 +14,10 @@ export interface HttpAnswer {
   readonly body: string
 }
 
+export interface UnixPath {
+  readonly path: string
+}
+
 export type Handler = (request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>
 
 /** For answers that are being sent when the listener closes. */
@@ -30,12 +34,12 @@ export interface HttpListener {
  */
 export async function serveHttp(
   flag: string,
-  { host, port }: HostPort,
+  address: HostPort | UnixPath,
   handle: Handler,
 ): Promise<HttpListener> {
   const server = createServer((request, response) => void respond(handle, request, response))
   server.keepAliveTimeout = 5_000
-  await listen(server, flag, host, port)
+  await listen(server, flag, address)
   return {
     close: () =>
       new Promise((resolve) => {
@@ -46,20 +50,18 @@ export async function serveHttp(
   }
 }
 
-function listen(server: Server, flag: string, host: string, port: number): Promise<void> {
+function listen(server: Server, flag: string, address: HostPort | UnixPath): Promise<void> {
+  const name = 'path' in address ? address.path : `${address.host} port ${address.port}`
   return new Promise((resolve, reject) => {
     // It stays: later on it is a connection that could not be accepted, which is no reason to end.
     server.on('error', (error) =>
       reject(
-        new Error(
-          `cannot listen on ${host} port ${port}: ${error.message}; choose another by ${flag}`,
-          {
-            cause: error,
-          },
-        ),
+        new Error(`cannot listen on ${name}: ${error.message}; choose another by ${flag}`, {
+          cause: error,
+        }),
       ),
     )
-    server.listen(port, host, () => resolve())
+    server.listen(address, () => resolve())
   })
 }
 

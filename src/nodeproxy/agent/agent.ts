@@ -1,7 +1,6 @@
 import { type CgroupTree, type PodCgroup, readCgroupTree } from './cgroup-tree.ts'
 import type { AgentHandles } from './interfaces.ts'
 import { closeListeners } from './listeners.ts'
-import { netnsInode } from './netns-of-pod.ts'
 import type { PodStatus } from './pod-status.ts'
 import { reconcilePod, type ReconcileContext } from './reconcile.ts'
 import { newRecord, type PodRecord, setState, statusOf } from './record.ts'
@@ -14,7 +13,8 @@ export interface AgentOptions {
   readonly handles: AgentHandles
   readonly kubepodsDir: string
   readonly procDir: string
-  /** Cookie of the node's own namespace, which is known and never in the mesh. */
+  /** Inode and cookie of the node's own network namespace, which is known and never in the mesh. */
+  readonly nodeNetnsInode: bigint
   readonly nodeNetnsCookie: bigint
   /** The safety net under inotify. */
   readonly rescanMs: number
@@ -133,7 +133,7 @@ function newState(options: AgentOptions): State {
     context: {
       handles,
       procDir,
-      nodeInode: netnsInode(`${procDir}/self/ns/net`),
+      nodeInode: options.nodeNetnsInode,
       nowMs: Date.now,
       cgroupOf: (uid) => state.cgroups.get(uid),
       ownerOf: (address, except) => ownerOf(records, address, except),

@@ -5,7 +5,7 @@ import type { Kernel } from '../kernel/kernel.ts'
 import { openKernel } from '../kernel/open.ts'
 import { defaultSettings } from '../kernel/settings.ts'
 import { loadNative, type Native } from '../native.ts'
-import { ownCgroupId } from './node-facts.ts'
+import { ownCgroupId } from './find-cgroups.ts'
 import type { NodeProxyOptions } from './options.ts'
 
 /** This process as a generation of the node's proxy: hooks, maps, and a beat of its own. */

@@ -82,7 +82,7 @@ function beatOnceServed({ store, kernel, agent, log, startHeartbeat }: Parts): v
 async function replacePredecessor({ kernel, options }: Parts): Promise<boolean> {
   if (!kernel.isAccompanied()) return false
   const { drainPredecessor } = await import('./takeover.ts')
-  return drainPredecessor(options.adminAddress)
+  return drainPredecessor(options)
 }
 
 function applySettings({ options, kernel, store, pool }: Parts): void {

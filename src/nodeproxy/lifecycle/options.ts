@@ -15,6 +15,8 @@ export interface NodeProxyOptions {
   /** cgroup2 directory of the kubelet; undefined: its probes go through the inbound listener. */
   readonly kubeletCgroup: string | undefined
   readonly proc: string
+  /** The node's network namespace; undefined: this process is in it. */
+  readonly nodeNetns: string | undefined
   readonly bpffs: string
   readonly state: string
   /** Either this or `operator`. */
@@ -27,6 +29,11 @@ export interface NodeProxyOptions {
   readonly keeperSocket: string
   readonly metricsAddress: HostPort
   readonly adminAddress: HostPort
+  /**
+   * Where a successor in another network namespace finds this proxy; undefined: by the admin
+   * address.
+   */
+  readonly takeoverSocket: string | undefined
   readonly workers: number
   readonly logLevel: LogLevel
   readonly accessLog: number
@@ -41,6 +48,11 @@ export interface NodeProxyOptions {
   readonly uninstall: boolean
 }
 
+/** As it was said: what this node's cgroups are called is found out where nobody said it. */
+export interface GivenOptions extends Omit<NodeProxyOptions, 'kubepods'> {
+  readonly kubepods: string | undefined
+}
+
 export interface HostPort {
   readonly host: string
   readonly port: number
@@ -50,7 +62,7 @@ export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as
 export type LogLevel = (typeof logLevels)[number]
 
 /** @throws UsageError that names the flag and what it wants; that has been printed already */
-export function parseOptions(argv: readonly string[]): NodeProxyOptions {
+export function parseOptions(argv: readonly string[]): GivenOptions {
   const program = { name: 'nodeproxy', about: "One node's proxy of the Sluice mesh" }
   const { values, switches } = parseFlags(
     argv,
@@ -70,11 +82,16 @@ function flags() {
   return {
     node: flag('<name>', 'name of this node, as Kubernetes has it', nodeName),
     network: flag('<name>', "network of this node's addresses", (text) => text, 'default'),
-    kubepods: path('cgroup2 directory of all pods'),
+    kubepods: optional(
+      path("cgroup2 directory of all pods; unless given, it and the kubelet's are looked for"),
+    ),
     kubeletCgroup: optional(
       path("the kubelet's cgroup2 directory: its probes reach pods directly"),
     ),
     proc: path("the host's proc", '/proc'),
+    nodeNetns: optional(
+      path("the node's network namespace, unless this process is in it: /proc/1/ns/net"),
+    ),
     bpffs: path('a mounted bpffs', '/sys/fs/bpf'),
     state: path('directory for state that outlives a restart'),
     configSocket: optional(path("Unix socket of the lab's configuration")),
@@ -90,6 +107,9 @@ function flags() {
     keeperSocket: path("the keeper's Unix socket"),
     metricsAddress: address('metrics, /ready and /live', hostPort, '0.0.0.0:15020'),
     adminAddress: address('admin, on loopback', loopback, '127.0.0.1:15000'),
+    takeoverSocket: optional(
+      path('Unix socket for a successor that does not share our loopback, as another pod'),
+    ),
     workers: count('data path threads', 64, workers),
     logLevel: flag<LogLevel>('<level>', 'least severe messages', level, 'info'),
     accessLog: flag('<part>', 'part of orderly connections with an access line', part, 1),

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type Agent, startAgent } from '../agent/agent.ts'
+import { netnsInode } from '../agent/netns-of-pod.ts'
 import type { ConfigStore } from '../config/interfaces.ts'
 import { type Keeper, openKeeper } from '../keeper/client.ts'
 import { type KeptListeners, openKeptListeners } from '../keeper/listener-store.ts'
@@ -99,8 +100,8 @@ export async function openParts(
   publishers.push(publisher)
   // Before the agent has any pod served.
   publisher.preload()
-  const nodeNetnsCookie = await ownNetnsCookie(base)
-  const agent = openAgent(base, { pool, publisher, listeners, nodeNetnsCookie })
+  const nodeNetns = await openNodeNetns(base)
+  const agent = openAgent(base, { pool, publisher, listeners, nodeNetns })
   undo.defer(() => agent.close())
   agents.push(agent)
   return { ...base, keeper, pool, publisher, agent, late, reports }
@@ -142,10 +143,10 @@ function openAgent(
     readonly pool: WorkerPool
     readonly publisher: Publisher
     readonly listeners: KeptListeners
-    readonly nodeNetnsCookie: bigint
+    readonly nodeNetns: NodeNetns
   },
 ): Agent {
-  const { pool, publisher, listeners, nodeNetnsCookie } = parts
+  const { pool, publisher, listeners, nodeNetns } = parts
   return startAgent({
     handles: {
       native,
@@ -156,18 +157,24 @@ function openAgent(
     },
     kubepodsDir: options.kubepods,
     procDir: options.proc,
-    nodeNetnsCookie,
+    nodeNetnsInode: nodeNetns.inode,
+    nodeNetnsCookie: nodeNetns.cookie,
     rescanMs,
     onError: (error) => log.logger.warn(error, 'pod is not as it should be'),
     onState: (status) => log.logger.info(status, `pod is ${status.state}`),
   })
 }
 
-/** The proxy runs in the node's own network namespace. */
-async function ownNetnsCookie({ native, options }: Base): Promise<bigint> {
-  const fd = native.netnsOpen(`${options.proc}/self/ns/net`)
+interface NodeNetns {
+  readonly inode: bigint
+  readonly cookie: bigint
+}
+
+async function openNodeNetns({ native, options }: Base): Promise<NodeNetns> {
+  const path = options.nodeNetns ?? `${options.proc}/self/ns/net`
+  const fd = native.netnsOpen(path)
   try {
-    return (await native.netnsInspect(fd)).cookie
+    return { inode: netnsInode(path), cookie: (await native.netnsInspect(fd)).cookie }
   } finally {
     native.closeFd(fd)
   }

@@ -44,7 +44,8 @@ export async function runNodeProxy(
     void proxy.drain().then(ended.resolve, ended.reject)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, onSignal)
-  void proxy.drained.then(ended.resolve, ended.reject)
+  // A pod whose process ends is started again: one that has a successor waits for its own end.
+  if (options.takeoverSocket === undefined) void proxy.drained.then(ended.resolve, ended.reject)
   await ended.promise
 }
 

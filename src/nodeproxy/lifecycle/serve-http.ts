@@ -1,3 +1,4 @@
+import { chmodSync, renameSync, rmSync } from 'node:fs'
 import type { Registry } from 'prom-client'
 import { type AdminSources, createAdmin } from '../admin/admin.ts'
 import { type Handler, type HttpListener, plain, serveHttp } from '../admin/http.ts'
@@ -20,10 +21,24 @@ export async function openPorts(
   metrics: MetricsSources,
   admin: AdminSources,
 ): Promise<readonly HttpListener[]> {
-  return Promise.all([
-    whenFree(() => serveHttp('--metrics-address', options.metricsAddress, metricsHandler(metrics))),
-    whenFree(() => serveHttp('--admin-address', options.adminAddress, createAdmin(admin))),
-  ])
+  const { metricsAddress, adminAddress, takeoverSocket } = options
+  const answer = createAdmin(admin)
+  const opened = [
+    whenFree(() => serveHttp('--metrics-address', metricsAddress, metricsHandler(metrics))),
+    whenFree(() => serveHttp('--admin-address', adminAddress, answer)),
+  ]
+  if (takeoverSocket !== undefined) opened.push(serveTakeover(takeoverSocket, answer))
+  return Promise.all(opened)
+}
+
+/** A predecessor that died left the file there; one that drains does not answer at it any more. */
+async function serveTakeover(path: string, handle: Handler): Promise<HttpListener> {
+  const aside = `${path}-${process.pid}`
+  rmSync(aside, { force: true })
+  const listener = await serveHttp('--takeover-socket', { path: aside }, handle)
+  chmodSync(aside, 0o600)
+  renameSync(aside, path) // from here on a successor finds this proxy
+  return listener
 }
 
 function metricsHandler({ registry, collect, notReady }: MetricsSources): Handler {

@@ -1,5 +1,6 @@
 import { UsageError } from './flags.ts'
-import { type NodeProxyOptions, parseOptions } from './options.ts'
+import { findNodeCgroups } from './find-cgroups.ts'
+import { type GivenOptions, type NodeProxyOptions, parseOptions } from './options.ts'
 import { recordPhases } from './phases.ts'
 import { spawnWorkers } from './worker-threads.ts'
 
@@ -18,11 +19,18 @@ export async function start(argv: readonly string[], onServing: () => void): Pro
     if (options.uninstall) {
       const { uninstallNode } = await import('./uninstall.ts')
       await uninstallNode(options)
-    } else await serveNode(options, onServing)
+    } else await serveNode(withCgroups(options), onServing)
   } catch (error) {
     await report(options, error)
     process.exitCode = 1
   }
+}
+
+function withCgroups(given: GivenOptions): NodeProxyOptions {
+  const { kubepods, kubeletCgroup, proc } = given
+  if (kubepods !== undefined) return { ...given, kubepods }
+  const found = findNodeCgroups(proc)
+  return { ...given, kubepods: found.kubepods, kubeletCgroup: kubeletCgroup ?? found.kubelet }
 }
 
 async function serveNode(options: NodeProxyOptions, onServing: () => void): Promise<void> {
@@ -40,7 +48,7 @@ async function serveNode(options: NodeProxyOptions, onServing: () => void): Prom
   }
 }
 
-function readOptions(argv: readonly string[]): NodeProxyOptions | undefined {
+function readOptions(argv: readonly string[]): GivenOptions | undefined {
   try {
     return parseOptions(argv)
   } catch (error) {
@@ -50,7 +58,7 @@ function readOptions(argv: readonly string[]): NodeProxyOptions | undefined {
   }
 }
 
-async function report({ node, logLevel }: NodeProxyOptions, error: unknown): Promise<void> {
+async function report({ node, logLevel }: GivenOptions, error: unknown): Promise<void> {
   const { createLog } = await import('../telemetry/log.ts')
   const { message, stack } = error instanceof Error ? error : new Error(String(error))
   const log = createLog(node, logLevel)

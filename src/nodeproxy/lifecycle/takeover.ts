@@ -1,23 +1,33 @@
 import type { HttpListener } from '../admin/http.ts'
-import type { HostPort } from './options.ts'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import type { NodeProxyOptions } from './options.ts'
 
 const retryMs = 20
 const timeoutMs = 10_000
 
 /**
- * Tells the proxy that holds the admin address to drain: it stops accepting, leaves the kernel's
- * events and gives up its ports. Nobody there is the usual case.
+ * Tells the proxy that holds the takeover socket, or else the admin address, to drain: it stops
+ * accepting, leaves the kernel's events and gives up its ports. Nobody there is the usual case.
  * @returns whether there was one
  */
-export async function drainPredecessor({ host, port }: HostPort): Promise<boolean> {
-  const name = host.includes(':') ? `[${host}]` : host
+export async function drainPredecessor({
+  takeoverSocket,
+  adminAddress,
+}: Pick<NodeProxyOptions, 'takeoverSocket' | 'adminAddress'>): Promise<boolean> {
+  const where = takeoverSocket === undefined ? adminAddress : { socketPath: takeoverSocket }
   try {
-    const answer = await fetch(`http://${name}:${port}/drain`, {
+    const call = request({
+      ...where,
+      path: '/drain',
       method: 'POST',
       signal: AbortSignal.timeout(2_000),
     })
-    await answer.text()
-    return answer.ok
+    call.end()
+    const [answer] = (await once(call, 'response')) as [IncomingMessage]
+    answer.resume()
+    const { statusCode = 0 } = answer
+    return statusCode >= 200 && statusCode < 300
   } catch {
     return false
   }

@@ -9,7 +9,7 @@ interface Rule {
   readonly resourceNames?: readonly string[]
 }
 
-const clusterRules: readonly Rule[] = [
+export const clusterRules: readonly Rule[] = [
   rule('', ['namespaces', 'nodes', 'pods', 'services'], ['list', 'watch']),
   rule('discovery.k8s.io', ['endpointslices'], ['list', 'watch']),
   rule('sluice.dev', ['meshconfigs'], ['get', 'list', 'watch']),
@@ -18,7 +18,7 @@ const clusterRules: readonly Rule[] = [
   rule('authentication.k8s.io', ['tokenreviews'], ['create']),
 ]
 
-const ownRules: readonly Rule[] = [
+export const ownRules: readonly Rule[] = [
   rule('', ['pods'], ['get']),
   rule('', ['secrets', 'configmaps'], ['create']),
   { ...rule('', ['secrets'], ['get', 'update']), resourceNames: ['sluice-serving-ca'] },

@@ -96,5 +96,5 @@ test('help names every flag, what it is for and what it is without being given',
 })
 
 test('a flag that is missing is named', (t) => {
-  assert.match(complaint(t, ['--node', 'node1']), /--kubepods/u)
+  assert.match(complaint(t, ['--node', 'node1']), /--state/u)
 })

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { registerLab } from './lab.ts'
 import { registerPreflight } from './preflight.ts'
-import { packageVersion } from './version.ts'
+import { packageVersion } from '../package-version.ts'
 
 // Who reads through a pipe may have seen enough (`| head`): no reason for a stack trace.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -13,8 +13,7 @@ import { createOperatorRegistry, type OperatorFacts } from './metrics.ts'
 import type { OperatorOptions } from './options.ts'
 import { createGrpcServer, type GrpcServer } from './publish/grpc-server.ts'
 import { createPublisher, type Publisher } from './publish/publisher.ts'
-import { createReportBook, type ReportBook } from './report/report-book.ts'
-import { defaultReportLimits } from './report/limits.ts'
+import { openReportBook, type ReportBook } from './report/report-book.ts'
 import { createStatusAnswers, type StatusAnswers } from './report/status-answers.ts'
 import { createAuthorityStore } from './serving/authority-store.ts'
 import { openServing, type Serving } from './serving/serving.ts'
@@ -129,11 +128,7 @@ function openParts(
       status.changed()
     },
   })
-  const reports = createReportBook({
-    nodeOf: (uid) => publisher.snapshot.tables.enrolment(uid)?.node,
-    limits: defaultReportLimits,
-    nowMs: Date.now,
-  })
+  const reports = openReportBook(publisher)
   const serviceAccount = options.nodeServiceAccount ?? `${namespace}/sluice-nodeproxy`
   const grpc = createGrpcServer({
     publisher,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { ask, startWho } from '../../src/lab/apps.ts'
 import { waitFor } from '../../src/lab/process/wait.ts'
+import type { PodRow } from '../../src/model/status.ts'
 import { createMeshWorld } from './support/mesh-world.ts'
 
 const namespace = 'shop'
@@ -36,6 +37,15 @@ test('pods are enrolled and reach services; a restart without the operator goes 
     assert.ok((await mesh.redirected()) - before >= count, 'not all went through the proxy')
   }
   await assertServed(6)
+  const podsTold = async () =>
+    (await mesh.config.pods()).filter((pod) => pod.namespace === namespace)
+  const told = async (state: PodRow['state']) => {
+    await waitFor(`the operator to hear that all pods are ${state}`, async () => {
+      const pods = await podsTold()
+      return pods.length === 3 && pods.every((pod) => pod.state === state)
+    })
+  }
+  await told('inMesh')
 
   const proxy = mesh.proxyOn('node1')
   const state = join(proxy.node.run, 'state/config.json')
@@ -55,4 +65,9 @@ test('pods are enrolled and reach services; a restart without the operator goes 
     return sessions.length === 2 && sessions.every(({ waiting, acked }) => !waiting && acked > 0)
   })
   await assertServed(2)
+  await told('inMesh')
+  await lab.annotateNamespace(namespace, { 'sluice.dev/enroll': 'false' })
+  await told('outside')
+  const [pod] = await podsTold()
+  assert.equal(pod?.why, 'namespace opted out')
 })

@@ -1,5 +1,6 @@
 import type { NodeFacts, NodeReport, PodReport } from '../../model/report.ts'
-import type { ReportLimits } from './limits.ts'
+import type { Publisher } from '../publish/publisher.ts'
+import { defaultReportLimits, type ReportLimits } from './limits.ts'
 
 /**
  * What the nodes that are connected to this replica say of their pods and of themselves. Nothing
@@ -41,6 +42,15 @@ export interface ReportBookOptions {
   readonly nodeOf: (uid: string) => string | undefined
   readonly limits: Pick<ReportLimits, 'podsPerNode'>
   readonly nowMs: () => number
+}
+
+/** Of the nodes that a publisher serves. */
+export function openReportBook({ snapshot }: Pick<Publisher, 'snapshot'>): ReportBook {
+  return createReportBook({
+    nodeOf: (uid) => snapshot.tables.enrolment(uid)?.node,
+    limits: defaultReportLimits,
+    nowMs: Date.now,
+  })
 }
 
 interface Entry {

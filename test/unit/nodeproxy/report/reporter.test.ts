@@ -7,19 +7,10 @@ import { type GrpcCall, openGrpcCall } from '../../../../src/nodeproxy/config/gr
 import { createReportSupply } from '../../../../src/nodeproxy/report/report-feed.ts'
 import type { ReportChannel } from '../../../../src/nodeproxy/report/reporter.ts'
 import { createPublisher, type Publisher } from '../../../../src/operator/publish/publisher.ts'
-import { defaultReportLimits } from '../../../../src/operator/report/limits.ts'
-import { createReportBook, type ReportBook } from '../../../../src/operator/report/report-book.ts'
+import { openReportBook } from '../../../../src/operator/report/report-book.ts'
 import { enrolment } from '../../model/builders.ts'
 import { nodeFacts, podReport } from '../../operator/report/reports.ts'
 import { eventually, openSite, serverName, type Site } from '../config/grpc-support.ts'
-
-function bookOf({ snapshot }: Publisher): ReportBook {
-  return createReportBook({
-    nodeOf: (uid) => snapshot.tables.enrolment(uid)?.node,
-    limits: defaultReportLimits,
-    nowMs: Date.now,
-  })
-}
 
 function published(...nodes: readonly string[]): Publisher {
   const publisher = createPublisher('a')
@@ -73,7 +64,7 @@ function openRaw(t: TestContext, site: Site, node: string) {
 test('what a node says of its pods is known to the replica that it is connected to', async (t) => {
   const site = await openSite(t)
   const publisher = published('n0')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   await site.serve(publisher, { reports: book })
   const { supply, say } = speaking(podReport('uid-n0', { state: 'starting' }))
   const { store } = site.openStore('n0', { reports: supply })
@@ -91,13 +82,13 @@ test('what a node says of its pods is known to the replica that it is connected 
 test('a replica that takes over is told everything, and the other one knows nothing', async (t) => {
   const site = await openSite(t)
   const publisher = published('n0')
-  const first = bookOf(publisher)
+  const first = openReportBook(publisher)
   const server = await site.serve(publisher, { reports: first })
   const { supply } = speaking(podReport('uid-n0'))
   site.openStore('n0', { reports: supply })
   await eventually(() => first.node('n0')?.pods.size === 1)
   await server.close()
-  const second = bookOf(publisher)
+  const second = openReportBook(publisher)
   await site.serve(publisher, { reports: second })
   await eventually(() => second.node('n0')?.pods.size === 1)
   assert.equal(first.node('n0'), undefined)
@@ -106,7 +97,7 @@ test('a replica that takes over is told everything, and the other one knows noth
 test('a pod that the operator does not know yet is told again until it does', async (t) => {
   const site = await openSite(t)
   const publisher = published('n0')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   await site.serve(publisher, { reports: book })
   const { supply } = speaking(podReport('uid-n0'), podReport('uid-late'))
   site.openStore('n0', { reports: supply })
@@ -122,7 +113,7 @@ test('a pod that the operator does not know yet is told again until it does', as
 test('nothing is taken before the operator knows whose the pods are', async (t) => {
   const site = await openSite(t)
   const publisher = createPublisher('a')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   await site.serve(publisher, { reports: book })
   const node = openRaw(t, site, 'n0')
   await eventually(node.opened)
@@ -137,7 +128,7 @@ test('nothing is taken before the operator knows whose the pods are', async (t) 
 test("a node's claim to another node's pod is dropped, told and counted", async (t) => {
   const site = await openSite(t)
   const publisher = published('n0', 'n1')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   await site.serve(publisher, { reports: book })
   const { supply } = speaking(podReport('uid-n1'))
   site.openStore('n1', { reports: supply })
@@ -156,7 +147,7 @@ test("a node's claim to another node's pod is dropped, told and counted", async 
 test('who has no token that is good reports nothing', async (t) => {
   const site = await openSite(t)
   const publisher = published('n0')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   let good = true
   const server = await site.serve(publisher, {
     reports: book,
@@ -180,7 +171,7 @@ test('who has no token that is good reports nothing', async (t) => {
 test('a report that is too large, or none, ends its stream alone', async (t) => {
   const site = await openSite(t)
   const publisher = published('n0')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   await site.serve(publisher, { reports: book, reportLimits: { messageBytes: 10_000 } })
   const node = openRaw(t, site, 'n0')
   await eventually(node.opened)
@@ -200,7 +191,7 @@ test('a report that is too large, or none, ends its stream alone', async (t) => 
 test('who reports faster than the rate is read later, and all of it is read', async (t) => {
   const site = await openSite(t)
   const publisher = published('n0')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   await site.serve(publisher, {
     reports: book,
     reportLimits: { messages: { burst: 2, perSecond: 100 } },
@@ -219,7 +210,7 @@ test('who reports faster than the rate is read later, and all of it is read', as
 test('of two proxies of one node the later reports, and the earlier does not fight', async (t) => {
   const site = await openSite(t)
   const publisher = published('n0')
-  const book = bookOf(publisher)
+  const book = openReportBook(publisher)
   const server = await site.serve(publisher, { reports: book })
   const earlier = openRaw(t, site, 'n0')
   await eventually(earlier.opened)

@@ -3,8 +3,7 @@ import type { TestContext } from 'node:test'
 import type { ReplicaFacts } from '../../../../src/model/status.ts'
 import { serveOperatorHttp } from '../../../../src/operator/http.ts'
 import type { Publisher } from '../../../../src/operator/publish/publisher.ts'
-import { defaultReportLimits } from '../../../../src/operator/report/limits.ts'
-import { createReportBook, type ReportBook } from '../../../../src/operator/report/report-book.ts'
+import { openReportBook, type ReportBook } from '../../../../src/operator/report/report-book.ts'
 import { createStatusAnswers } from '../../../../src/operator/report/status-answers.ts'
 
 export interface TestReplica {
@@ -18,11 +17,7 @@ export async function openReplica(
   publisher: Publisher,
   facts: Partial<ReplicaFacts> = {},
 ): Promise<TestReplica> {
-  const reports = createReportBook({
-    nodeOf: (uid) => publisher.snapshot.tables.enrolment(uid)?.node,
-    limits: defaultReportLimits,
-    nowMs: Date.now,
-  })
+  const reports = openReportBook(publisher)
   const replica = {
     replica: 'operator-a',
     version: '0.1.0',

@@ -46,6 +46,7 @@ test('pods are enrolled and reach services; a restart without the operator goes 
     })
   }
   await told('inMesh')
+  const sinceFirst = (await podsTold()).map(({ sinceSeconds }) => sinceSeconds)
 
   const proxy = mesh.proxyOn('node1')
   const state = join(proxy.node.run, 'state/config.json')
@@ -66,6 +67,8 @@ test('pods are enrolled and reach services; a restart without the operator goes 
   })
   await assertServed(2)
   await told('inMesh')
+  const sinceNow = (await podsTold()).map(({ sinceSeconds }) => sinceSeconds)
+  assert.deepEqual(sinceNow, sinceFirst, 'the restart is no reason for another time')
   await lab.annotateNamespace(namespace, { 'sluice.dev/enroll': 'false' })
   await told('outside')
   const [pod] = await podsTold()

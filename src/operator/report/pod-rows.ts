@@ -62,4 +62,4 @@ function truthOf(
   return { state: 'behind', why: `${behind}: ${said.reason}` }
 }
 
-const foundByAgent = /^(?:hostNetwork|sandboxed runtime):/u
+const foundByAgent = /^hostNetwork:/u

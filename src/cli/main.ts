@@ -1,7 +1,11 @@
 import { Command } from 'commander'
+import { packageVersion } from '../package-version.ts'
+import { registerCheck } from './check.ts'
+import { registerCompletion } from './completion.ts'
+import { registerConfig } from './config.ts'
 import { registerLab } from './lab.ts'
 import { registerPreflight } from './preflight.ts'
-import { packageVersion } from './version.ts'
+import { registerStatus } from './status.ts'
 
 // Who reads through a pipe may have seen enough (`| head`): no reason for a stack trace.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -12,8 +16,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const program = new Command('sluice')
   .description('A service mesh for Kubernetes without sidecars, iptables or conntrack')
   .version(packageVersion())
+registerCheck(program)
+registerStatus(program)
+registerConfig(program)
 registerPreflight(program)
 registerLab(program)
+registerCompletion(program)
 
 try {
   await program.parseAsync()

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { MeshSettings } from '../model/resources.ts'
+import type { PodRow } from '../model/status.ts'
 import { defaultMesh } from '../operator/compile/compile.ts'
 import { type GrpcDoor, grpcDoor } from '../operator/lab/grpc-door.ts'
 import type { PublisherStatus } from '../operator/publish/publisher.ts'
@@ -28,6 +29,8 @@ export interface ConfigServer {
   problems(): Promise<readonly string[]>
   /** Likewise. Nodes that have taken everything wait for nothing. */
   status(): Promise<PublisherStatus>
+  /** Likewise: each pod as the nodes that are fed by gRPC tell of it. */
+  pods(): Promise<readonly PodRow[]>
   /** The operator goes away: nodes keep what they have. */
   pause(): Promise<void>
   resume(): Promise<void>
@@ -75,6 +78,7 @@ export async function serveConfig(lab: Lab, changes: SettingChanges = {}): Promi
     },
     problems: async () => (await running().answer()).problems,
     status: async () => (await running().answer()).status,
+    pods: async () => (await running().answer()).pods,
     pause,
     resume,
     close: async () => {

@@ -4,6 +4,7 @@
 // Takes an order a line, and answers each with a line. The first one starts the server.
 import { createInterface } from 'node:readline'
 import type { MeshSettings } from '../model/resources.ts'
+import type { PodRow } from '../model/status.ts'
 import { type LabServer, startLabServer } from '../operator/lab-server.ts'
 import type { PublisherStatus } from '../operator/publish/publisher.ts'
 
@@ -18,6 +19,7 @@ export interface OperatorOrder {
 export interface OperatorAnswer {
   readonly problems: readonly string[]
   readonly status: PublisherStatus
+  readonly pods: readonly PodRow[]
 }
 
 const [path = '', grpcFolder = ''] = process.argv.slice(2)
@@ -32,7 +34,7 @@ async function obey(order: OperatorOrder): Promise<OperatorAnswer> {
   }
   if (server === undefined) throw new Error('the first order must have settings')
   if (order.objects !== undefined) server.replace(objects)
-  return { problems: server.problems, status: server.status() }
+  return { problems: server.problems, status: server.status(), pods: server.pods() }
 }
 
 for await (const line of createInterface(process.stdin)) {

@@ -1,10 +1,13 @@
 import { createServer } from 'node:http'
+import type { Socket } from 'node:net'
+import type { StatusAnswers } from './report/status-answers.ts'
 
-/** What the operator's HTTP port answers. */
+/** What the operator's HTTP port answers; `/status/` to its own pod alone. */
 export interface HttpFacts {
   readonly notReady: () => string
   readonly metrics: () => Promise<string>
   readonly metricsType: string
+  readonly status: StatusAnswers
 }
 
 export interface OperatorHttp {
@@ -12,14 +15,14 @@ export interface OperatorHttp {
   close(): Promise<void>
 }
 
-/** `/ready`, `/live` and `/metrics`. @throws Error that names the flag */
+/** `/ready`, `/live`, `/metrics` and `/status/…`. @throws Error that names the flag */
 export async function serveOperatorHttp(
   { host, port }: { readonly host: string; readonly port: number },
   facts: HttpFacts,
 ): Promise<OperatorHttp> {
   const server = createServer((request, response) => {
     const answer = async () => {
-      const { status, type, body } = await answerTo(request.url ?? '', facts)
+      const { status, type, body } = await answerTo(request.url ?? '', request.socket, facts)
       response.writeHead(status, { 'content-type': type }).end(body)
     }
     request.resume()
@@ -47,9 +50,11 @@ export async function serveOperatorHttp(
   }
 }
 
-async function answerTo(url: string, { notReady, metrics, metricsType }: HttpFacts) {
-  const text = 'text/plain; charset=utf-8'
-  switch (url.split('?')[0]) {
+async function answerTo(target: string, socket: Socket, facts: HttpFacts) {
+  const { notReady, metrics, metricsType } = facts
+  const url = URL.parse(target, 'http://operator')
+  if (url?.pathname.startsWith('/status/') === true) return statusAnswer(url, socket, facts)
+  switch (url?.pathname) {
     case '/live':
       return { status: 200, type: text, body: 'alive\n' }
     case '/ready': {
@@ -60,6 +65,30 @@ async function answerTo(url: string, { notReady, metrics, metricsType }: HttpFac
     case '/metrics':
       return { status: 200, type: metricsType, body: await metrics() }
     default:
-      return { status: 404, type: text, body: 'there is /ready, /live and /metrics\n' }
+      return { status: 404, type: text, body: 'there is /ready, /live, /metrics and /status/\n' }
   }
+}
+
+const text = 'text/plain; charset=utf-8'
+
+/**
+ * It names every pod of the cluster: for those alone who may forward a port to this pod, which
+ * comes from inside it. What other pods send can have no loopback address at both ends.
+ */
+function statusAnswer({ pathname, searchParams }: URL, socket: Socket, { status }: HttpFacts) {
+  if (!isLoopback(socket.localAddress) || !isLoopback(socket.remoteAddress)) {
+    const body = '/status/ is answered through kubectl port-forward alone: use the sluice command\n'
+    return { status: 403, type: text, body }
+  }
+  const answer = status.answer(pathname, searchParams)
+  if (typeof answer === 'string') return { status: 400, type: text, body: `${answer}\n` }
+  if (answer !== undefined) {
+    return { status: 200, type: 'application/json', body: `${JSON.stringify(answer)}\n` }
+  }
+  const body = 'there is /status/pods, /status/nodes and /status/config?node=NAME\n'
+  return { status: 404, type: text, body }
+}
+
+function isLoopback(address = ''): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./u.test(address)
 }

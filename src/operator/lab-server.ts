@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createLineSplitter } from '../model/codec/lines.ts'
 import { encodeServerMessage } from '../model/codec/server-codec.ts'
 import type { MeshSettings } from '../model/resources.ts'
+import type { PodRow } from '../model/status.ts'
 import { type CompileResult, compile } from './compile/compile.ts'
 import { formatProblem } from './compile/problem.ts'
 import { decodeCommand, isCommand, type LabCommand } from './lab/commands.ts'
@@ -11,6 +12,8 @@ import { createObjectSet, type ObjectReference, type ObjectSet } from './lab/obj
 import { createYamlFiles, type YamlFiles } from './lab/yaml-files.ts'
 import { createLineStream, type LineStream } from './publish/line-stream.ts'
 import { createPublisher, type Publisher, type PublisherStatus } from './publish/publisher.ts'
+import { openReportBook } from './report/report-book.ts'
+import { podRows } from './report/status-rows.ts'
 
 export interface LabServerOptions {
   /** Of the Unix socket; a socket that an earlier server left is replaced. */
@@ -40,6 +43,8 @@ export interface LabServer extends AsyncDisposable {
   readonly problems: readonly string[]
   readonly compiled: CompileResult
   status(): PublisherStatus
+  /** What the nodes that are fed by gRPC say of each pod. */
+  pods(): readonly PodRow[]
   close(): Promise<void>
 }
 
@@ -54,6 +59,7 @@ const maxLineBytes = 16 * 1_048_576
 export async function startLabServer(options: LabServerOptions): Promise<LabServer> {
   const { path } = options
   const publisher = createPublisher(`lab-${process.pid}`)
+  const reports = openReportBook(publisher)
   const set = createObjectSet()
   const files = createYamlFiles(options.files ?? [])
   const output = createOutput(publisher, set, files, options)
@@ -71,7 +77,8 @@ export async function startLabServer(options: LabServerOptions): Promise<LabServ
   })
   await listen(server, path)
   const { grpcFolder } = options
-  const door = grpcFolder === undefined ? undefined : await openGrpcDoor(grpcFolder, publisher)
+  const door =
+    grpcFolder === undefined ? undefined : await openGrpcDoor(grpcFolder, publisher, reports)
   const stopWatching = files.watch(output.soon)
 
   const close = async () => {
@@ -96,6 +103,7 @@ export async function startLabServer(options: LabServerOptions): Promise<LabServ
       output.now()
       return publisher.status()
     },
+    pods: () => podRows(publisher.snapshot, reports, undefined),
     close,
     [Symbol.asyncDispose]: close,
   }

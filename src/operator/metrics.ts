@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Problem } from './compile/problem.ts'
 import type { Reflector } from './kube/reflector.ts'
 import type { PublisherStatus } from './publish/publisher.ts'
+import type { ReportBook } from './report/report-book.ts'
 
 /** What the operator's metrics are read from, at the moment of a scrape. */
 export interface OperatorFacts {
@@ -10,6 +11,7 @@ export interface OperatorFacts {
   readonly streams: number
   readonly refused: number
   readonly publisher: PublisherStatus
+  readonly reports: Pick<ReportBook, 'nodes' | 'counts'>
   readonly problems: readonly Problem[]
   readonly reflectors: ReadonlyMap<string, Reflector>
   /** Milliseconds since 1970. */
@@ -63,6 +65,26 @@ const single: readonly Reading<OperatorFacts>[] = [
     'sluice_operator_nodes_rejecting',
     'streams whose node rejected the last delta',
     ({ publisher }) => publisher.sessions.filter(({ lastError }) => lastError !== '').length,
+  ],
+  [
+    'sluice_operator_nodes_reporting',
+    'nodes that tell of their pods',
+    ({ reports }) => reports.nodes,
+  ],
+  [
+    'sluice_operator_pod_reports_total',
+    'reports of pods that were taken',
+    ({ reports }) => reports.counts.taken,
+  ],
+  [
+    'sluice_operator_pod_reports_foreign_total',
+    "reports of pods that are not the node's, which were dropped",
+    ({ reports }) => reports.counts.foreign,
+  ],
+  [
+    'sluice_operator_pod_reports_over_limit_total',
+    'reports of more pods than a node may have, which were dropped',
+    ({ reports }) => reports.counts.overLimit,
   ],
   [
     'sluice_operator_certificate_end_seconds',

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { createBackOff } from '../model/back-off.ts'
+import { packageVersion } from '../package-version.ts'
 import { defaultMesh } from './compile/compile.ts'
 import { formatProblem } from './compile/problem.ts'
 import { serveOperatorHttp } from './http.ts'
@@ -12,6 +13,8 @@ import { createOperatorRegistry, type OperatorFacts } from './metrics.ts'
 import type { OperatorOptions } from './options.ts'
 import { createGrpcServer, type GrpcServer } from './publish/grpc-server.ts'
 import { createPublisher, type Publisher } from './publish/publisher.ts'
+import { openReportBook, type ReportBook } from './report/report-book.ts'
+import { createStatusAnswers, type StatusAnswers } from './report/status-answers.ts'
 import { createAuthorityStore } from './serving/authority-store.ts'
 import { openServing, type Serving } from './serving/serving.ts'
 import { startStatusWriter, type StatusWriter } from './status/status-writer.ts'
@@ -26,6 +29,8 @@ export interface Operator extends AsyncDisposable {
 }
 
 const renewCertificateMs = 60_000
+const maxProblemsTold = 100
+const version = packageVersion()
 
 /** Starts one replica. Resolves when it listens. @throws Error when it cannot, naming why */
 export async function startOperator(
@@ -51,6 +56,7 @@ export async function startOperator(
     notReady,
     metrics: async () => registry.metrics(),
     metricsType: registry.contentType,
+    status: statusOf(parts, options.podName, notReady),
   })
   undo.defer(async () => http.close())
   const running = undo.move()
@@ -85,6 +91,7 @@ async function openAuthority(
 
 interface Parts {
   readonly publisher: Publisher
+  readonly reports: ReportBook
   readonly compiler: IncrementalCompiler
   readonly sources: Sources
   readonly grpc: GrpcServer
@@ -121,9 +128,11 @@ function openParts(
       status.changed()
     },
   })
+  const reports = openReportBook(publisher)
   const serviceAccount = options.nodeServiceAccount ?? `${namespace}/sluice-nodeproxy`
   const grpc = createGrpcServer({
     publisher,
+    reports,
     certificate,
     authenticate: tokenReviewer({ api, audience, serviceAccount }),
     onRefused: (node, reason) => log.warn({ node, reason }, 'a node was refused'),
@@ -139,7 +148,7 @@ function openParts(
     },
     onError: (error) => log.warn({ error: error.message }, 'election trouble'),
   })
-  return { publisher, compiler, sources, grpc, election, status }
+  return { publisher, reports, compiler, sources, grpc, election, status }
 }
 
 /** Empty when everything has been. */
@@ -151,7 +160,7 @@ function notListed({ ready, reflectors }: Sources): string {
 }
 
 function factsOf(
-  { publisher, compiler, sources, grpc, election }: Parts,
+  { publisher, reports, compiler, sources, grpc, election }: Parts,
   serving: Serving,
   ready: boolean,
 ): OperatorFacts {
@@ -161,10 +170,30 @@ function factsOf(
     streams: grpc.streams,
     refused: grpc.refused,
     publisher: publisher.status(),
+    reports,
     problems: compiler.problems(),
     reflectors: sources.reflectors,
     certificateEndsMs: serving.endsMs,
   }
+}
+
+function statusOf(
+  { publisher, reports, election, compiler }: Parts,
+  podName: string,
+  notReady: () => string,
+): StatusAnswers {
+  return createStatusAnswers({
+    publisher,
+    reports,
+    replica: () => ({
+      replica: podName,
+      version,
+      notReady: notReady(),
+      leading: election.leading,
+      problems: compiler.problems().slice(0, maxProblemsTold).map(formatProblem),
+    }),
+    nowMs: Date.now,
+  })
 }
 
 function openCompiler(options: OperatorOptions): IncrementalCompiler {

@@ -39,6 +39,7 @@ test('what is pinned by the same build is taken over whole, and works', async (t
   const { rig, restart } = createRestarts(t)
   const sockets = createSockets(rig)
   const pod = await createPod(rig)
+  const since = rig.kernel.enrolledSinceMs(pod.cookie)
   const first = restart()
   assert.equal(first.report.start, 'restarted')
   const again = restart()
@@ -46,6 +47,8 @@ test('what is pinned by the same build is taken over whole, and works', async (t
   assert.deepEqual(again.report.features, first.report.features)
   assert.deepEqual(again.settings(), first.settings())
   assert.deepEqual(again.enrolledNetns(), [pod.cookie])
+  assert.ok(since !== undefined && since > 0 && since <= Date.now())
+  assert.equal(again.enrolledSinceMs(pod.cookie), since)
   assert.deepEqual(again.reattachHooks(), [])
 
   const connect = (netnsFd: number) =>
@@ -57,7 +60,9 @@ test('what is pinned by the same build is taken over whole, and works', async (t
   const fresh = await createPod(rig, { ipv4: '10.77.0.3', ipv6: 'fd77::3', enrol: false })
   again.enrolPod(fresh.enrolment)
   assert.equal(connect(fresh.netnsFd), 1)
+  assert.ok((again.enrolledSinceMs(fresh.cookie) ?? 0) > since)
   again.removePod(fresh.cookie, 'ended')
+  assert.equal(again.enrolledSinceMs(fresh.cookie), undefined)
   assert.deepEqual(again.enrolledNetns(), [pod.cookie])
 })
 

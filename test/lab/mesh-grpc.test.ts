@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { ask, startWho } from '../../src/lab/apps.ts'
 import { waitFor } from '../../src/lab/process/wait.ts'
+import type { PodRow } from '../../src/model/status.ts'
 import { createMeshWorld } from './support/mesh-world.ts'
 
 const namespace = 'shop'
@@ -36,6 +37,16 @@ test('pods are enrolled and reach services; a restart without the operator goes 
     assert.ok((await mesh.redirected()) - before >= count, 'not all went through the proxy')
   }
   await assertServed(6)
+  const podsTold = async () =>
+    (await mesh.config.pods()).filter((pod) => pod.namespace === namespace)
+  const told = async (state: PodRow['state']) => {
+    await waitFor(`the operator to hear that all pods are ${state}`, async () => {
+      const pods = await podsTold()
+      return pods.length === 3 && pods.every((pod) => pod.state === state)
+    })
+  }
+  await told('inMesh')
+  const sinceFirst = (await podsTold()).map(({ sinceSeconds }) => sinceSeconds)
 
   const proxy = mesh.proxyOn('node1')
   const state = join(proxy.node.run, 'state/config.json')
@@ -55,4 +66,11 @@ test('pods are enrolled and reach services; a restart without the operator goes 
     return sessions.length === 2 && sessions.every(({ waiting, acked }) => !waiting && acked > 0)
   })
   await assertServed(2)
+  await told('inMesh')
+  const sinceNow = (await podsTold()).map(({ sinceSeconds }) => sinceSeconds)
+  assert.deepEqual(sinceNow, sinceFirst, 'the restart is no reason for another time')
+  await lab.annotateNamespace(namespace, { 'sluice.dev/enroll': 'false' })
+  await told('outside')
+  const [pod] = await podsTold()
+  assert.equal(pod?.why, 'namespace opted out')
 })

@@ -2,8 +2,8 @@ import protobuf from 'protobufjs/light.js'
 import schema from './schema.json' with { type: 'json' }
 
 /**
- * The messages of mesh.proto and discovery.proto. schema.json is what protobufjs makes of those
- * two, so that no parser is loaded; a test compares them.
+ * The messages of the .proto files beside it. schema.json is what protobufjs makes of them, so that
+ * no parser is loaded; a test compares them.
  */
 const root = protobuf.Root.fromJSON(schema)
 

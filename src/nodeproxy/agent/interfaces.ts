@@ -12,7 +12,12 @@ export interface AgentHandles {
   >
   readonly kernel: Pick<
     Kernel,
-    'enrolPod' | 'excludeNetns' | 'removePod' | 'removePodsExcept' | 'enrolledNetns'
+    | 'enrolPod'
+    | 'excludeNetns'
+    | 'removePod'
+    | 'removePodsExcept'
+    | 'enrolledNetns'
+    | 'enrolledSinceMs'
   >
   /** Where listeners outlive the proxy. */
   readonly listeners: KeptListeners

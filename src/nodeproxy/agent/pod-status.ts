@@ -1,21 +1,5 @@
+import type { PodState } from '../../model/report.ts'
 import type { Acceleration, FailureMode } from '../../model/resources.ts'
-
-/**
- * - `starting`: no process, or none outside the node's network namespace yet
- * - `unknown`: it runs, and configuration has not said anything about it
- * - `excluded`: known, and not in the mesh
- * - `enrolled`
- * - `failed`: it should be enrolled and cannot be; tried again with back-off
- */
-export type PodState = 'starting' | 'unknown' | 'excluded' | 'enrolled' | 'failed'
-
-export const podStates: readonly PodState[] = [
-  'starting',
-  'unknown',
-  'excluded',
-  'enrolled',
-  'failed',
-]
 
 /** What the agent says of one pod, for admin and metrics. */
 export interface PodStatus {

@@ -183,5 +183,7 @@ async function enrolPod(
   record.leftAtMs = undefined
   record.excluded = false
   setState(record, 'enrolled', '', context.nowMs())
+  // An earlier proxy may have done it.
+  record.sinceMs = context.handles.kernel.enrolledSinceMs(facts.netns.cookie) ?? record.sinceMs
   return done
 }

@@ -1,7 +1,8 @@
+import type { PodState } from '../../model/report.ts'
 import type { PodEnrolment } from '../../model/resources.ts'
 import type { PodListeners } from '../kernel/kernel.ts'
 import { addressList, type PodAddresses } from './addresses.ts'
-import type { PodState, PodStatus } from './pod-status.ts'
+import type { PodStatus } from './pod-status.ts'
 
 /** The pod's namespace, held open: its inode cannot name another one meanwhile. */
 export interface HeldNetns {

@@ -5,6 +5,7 @@ import { versionOf } from '../../model/wire/resource-message.ts'
 import { decodeResponse } from '../../model/wire/response-message.ts'
 import { type GrpcTarget, openGrpcCall } from './grpc-call.ts'
 import { createPendingRequest } from './pending-request.ts'
+import { type ReporterOptions, startReporter } from '../report/reporter.ts'
 
 /** What a stream begins with. */
 export interface DeltaCallStart {
@@ -13,6 +14,8 @@ export interface DeltaCallStart {
   readonly held: HeldState | undefined
   /** With more than that, what is held is not said: everything is sent anew. */
   readonly maxClaims: number
+  /** What is reported meanwhile; undefined: nothing. */
+  readonly reporter: Omit<ReporterOptions, 'open'> | undefined
 }
 
 export interface DeltaCallHandlers
@@ -32,6 +35,7 @@ export function openDeltaCall(
   const send = (request: DeltaRequest) => call.write(encodeRequest(request))
   const pending = createPendingRequest(send)
   let first = true
+  let stopReporter = () => {}
 
   function onMessage(bytes: Uint8Array): void {
     const initial = first && versions === undefined
@@ -48,9 +52,17 @@ export function openDeltaCall(
   }
 
   const call = openGrpcCall(target, {
-    onOpen: () => handlers.onConnected(),
+    onOpen() {
+      handlers.onConnected()
+      if (start.reporter === undefined) return
+      stopReporter = startReporter({
+        ...start.reporter,
+        open: (reportHandlers) => call.openReports(reportHandlers),
+      })
+    },
     onMessage,
     onEnd(reason) {
+      stopReporter()
       pending.stop()
       handlers.onEnd(reason)
     },
@@ -63,6 +75,7 @@ export function openDeltaCall(
     nack: (nonce, message, rejected = []) =>
       pending.answer({ nonce, error: { message, rejected } }),
     close() {
+      stopReporter()
       pending.stop()
       call.close()
     },

@@ -7,7 +7,8 @@ import {
   type ServiceError,
   status,
 } from '@grpc/grpc-js'
-import { deltaStreamPath } from '../../model/wire/service.ts'
+import { deltaStreamPath, reportStreamPath } from '../../model/wire/service.ts'
+import type { ReportChannel, ReportChannelHandlers } from '../report/reporter.ts'
 
 export interface GrpcTarget {
   /** `HOST:PORT`, or `unix:PATH`. */
@@ -30,6 +31,8 @@ export interface GrpcCallHandlers {
 
 export interface GrpcCall {
   write(bytes: Uint8Array): void
+  /** Beside it, on the same connection and so to the same operator; ends with it. */
+  openReports(handlers: ReportChannelHandlers): ReportChannel
   close(): void
 }
 
@@ -53,12 +56,7 @@ export function openGrpcCall(target: GrpcTarget, handlers: GrpcCallHandlers): Gr
   const client = new Client(target.address, credentials.createSsl(Buffer.from(target.ca)), options)
   const metadata = new Metadata()
   metadata.set('authorization', `Bearer ${target.token}`)
-  const call = client.makeBidiStreamRequest<Uint8Array, Buffer>(
-    deltaStreamPath,
-    (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    (bytes) => bytes,
-    metadata,
-  )
+  const call = openCall(client, deltaStreamPath, metadata)
   const end = endOnce(call, client, handlers)
   call.on('metadata', () => handlers.onOpen())
   call.on('data', (bytes: Buffer) => {
@@ -72,13 +70,47 @@ export function openGrpcCall(target: GrpcTarget, handlers: GrpcCallHandlers): Gr
   call.on('end', () => end('the operator closed the stream'))
   return {
     write: (bytes) => void call.write(bytes),
+    openReports: (reportHandlers) =>
+      openReportChannel(openCall(client, reportStreamPath, metadata.clone()), call, reportHandlers),
     close: () => end(undefined),
   }
 }
 
+type Call = ClientDuplexStream<Uint8Array, Buffer>
+
+function openCall(client: Client, path: string, metadata: Metadata): Call {
+  return client.makeBidiStreamRequest<Uint8Array, Buffer>(
+    path,
+    (bytes) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    (bytes) => bytes,
+    metadata,
+  )
+}
+
+/** The operator is older than reports, or this node reports on another stream by now. */
+const notAgain: readonly number[] = [status.UNIMPLEMENTED, status.ABORTED]
+
+function openReportChannel(
+  reports: Call,
+  config: Call,
+  handlers: ReportChannelHandlers,
+): ReportChannel {
+  const close = () => reports.cancel()
+  config.once('error', close).once('end', close)
+  reports.on('drain', () => handlers.onDrain())
+  reports.on('data', (bytes: Buffer) => handlers.onMessage(bytes))
+  // What it says comes as the status too, which every end has.
+  reports.on('error', () => {})
+  reports.on('status', ({ code }) => {
+    config.off('error', close).off('end', close)
+    handlers.onEnd(!notAgain.includes(code))
+  })
+  return { write: (bytes) => reports.write(bytes), close }
+}
+
 /** @returns what ends the call; nobody is told without a reason */
 function endOnce(
-  call: ClientDuplexStream<Uint8Array, Buffer>,
+  call: Call,
   client: Client,
   handlers: GrpcCallHandlers,
 ): (reason: string | undefined) => void {

@@ -3,6 +3,7 @@ import type { ConfigListener, ConfigSource, ConfigStream } from '../../model/sou
 import { createBackOff } from '../../model/back-off.ts'
 import type { DeltaCallHandlers } from './delta-call.ts'
 import type { Clock } from './interfaces.ts'
+import type { ReportFeed } from '../report/report-feed.ts'
 
 export interface GrpcSourceOptions {
   readonly node: string
@@ -21,6 +22,8 @@ export interface GrpcSourceOptions {
   /** Without a word of the operator after so long, a connection counts as failed. */
   readonly openMs?: number
   readonly maxClaims?: number
+  /** What the operator is told of this node while it is connected. */
+  readonly reports?: ReportFeed
 }
 
 /** Of 100 bytes each, half of what the operator reads in one message. */
@@ -107,7 +110,9 @@ function startAttempt(
   const open = async () => {
     const { openDeltaCall, target } = await prepare(options)
     if (over) return
-    const start = { node, names: [...names], held: listener.held?.(), maxClaims }
+    const { reports: feed, random } = options
+    const reporter = feed === undefined ? undefined : { feed, clock, random }
+    const start = { node, names: [...names], held: listener.held?.(), maxClaims, reporter }
     stream = openDeltaCall(target, start, {
       ...handlers,
       onConnected() {

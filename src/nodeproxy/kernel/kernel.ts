@@ -149,6 +149,11 @@ export interface Kernel {
   removePodsExcept(keep: ReadonlySet<bigint>): number
   /** Netns cookies of the pods that are enrolled in the kernel now. */
   enrolledNetns(): readonly bigint[]
+  /**
+   * Since when a pod is enrolled, on the clock of Date.now(), whichever proxy did it; undefined: it
+   * is not.
+   */
+  enrolledSinceMs(netnsCookie: bigint): number | undefined
 
   settings(): Settings
   setSettings(changes: Partial<Settings>): void

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Native } from '../native.ts'
 import { ownNetnsPlaceholder } from './abi.ts'
@@ -55,6 +56,18 @@ export function detachLookup(
   const name = `${prefix}${netnsCookie}`
   removeLink(native, join(pins.links, name))
   unpin(join(pins.programs, name))
+}
+
+/**
+ * When the pod's link was made, on the clock of Date.now(): an update of its program leaves the
+ * pin. Undefined: it has none.
+ */
+export function lookupSinceMs(
+  { pins }: Pick<LookupContext, 'pins'>,
+  netnsCookie: bigint,
+): number | undefined {
+  const pin = join(pins.links, `${prefix}${netnsCookie}`)
+  return statSync(pin, { throwIfNoEntry: false })?.mtimeMs
 }
 
 /**

@@ -18,6 +18,7 @@ import type { Kernel, KernelFds, KernelOptions, LoadReport, Usage } from './kern
 import { decode, decodeAll, encode, u32Bytes, u64Bytes } from './layout.ts'
 import { type LoadedObjects, requireProgram } from './load.ts'
 import { readMapFill } from './map-fill.ts'
+import { lookupSinceMs } from './lookups.ts'
 import type { MapFds } from './maps.ts'
 import { withNodeLock } from './node-lock.ts'
 import type { PinPaths } from './pins.ts'
@@ -108,6 +109,7 @@ function podMethods({ options, pins, loaded }: KernelParts) {
       listPods(context)
         .filter(isEnrolled)
         .map(({ netnsCookie }) => netnsCookie),
+    enrolledSinceMs: (netnsCookie) => lookupSinceMs(context, netnsCookie),
   } satisfies Partial<Kernel>
 }
 

@@ -125,7 +125,8 @@ function onlyOnce(run: () => Promise<void>): () => Promise<void> {
 }
 
 /** Pods and the kernel's events are the successor's from here on. */
-async function leave({ agent, kernel }: Parts): Promise<void> {
+async function leave({ agent, kernel, reportSupply }: Parts): Promise<void> {
+  reportSupply.supply(undefined)
   await agent.close()
   kernel.drain()
 }

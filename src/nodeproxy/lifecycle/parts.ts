@@ -8,6 +8,7 @@ import { builtKeeper } from '../keeper/start.ts'
 import { layoutVersion } from '../kernel/abi.ts'
 import { layoutDir, nodeDir, pinPaths } from '../kernel/pins.ts'
 import { ListenerReason } from '../io/protocol.ts'
+import type { ReportSupply } from '../report/report-feed.ts'
 import type { IstioMetrics } from '../telemetry/registry.ts'
 import type { NodeLog } from '../telemetry/log.ts'
 import { realTime } from '../time/scheduler.ts'
@@ -28,6 +29,7 @@ export interface Base extends Generation {
   readonly log: NodeLog
   readonly phases: Phases
   readonly store: ConfigStore
+  readonly reportSupply: ReportSupply
 }
 
 export interface Parts extends Base {
@@ -138,7 +140,7 @@ function reachKeeper({ options, native, generation, log, kernel }: Base): Promis
 }
 
 function openAgent(
-  { options, native, kernel, store, log }: Base,
+  { options, native, kernel, store, log, reportSupply }: Base,
   parts: {
     readonly pool: WorkerPool
     readonly publisher: Publisher
@@ -161,7 +163,10 @@ function openAgent(
     nodeNetnsCookie: nodeNetns.cookie,
     rescanMs,
     onError: (error) => log.logger.warn(error, 'pod is not as it should be'),
-    onState: (status) => log.logger.info(status, `pod is ${status.state}`),
+    onState(status) {
+      log.logger.info(status, `pod is ${status.state}`)
+      reportSupply.changed()
+    },
   })
 }
 

@@ -1,15 +1,13 @@
 import { Registry } from 'prom-client'
 import type { AdminSources } from '../admin/admin.ts'
 import type { HttpListener } from '../admin/http.ts'
-import { cgroupIdsBelow } from '../agent/cgroup-tree.ts'
-import type { PodStatus } from '../agent/pod-status.ts'
-import { whyNotAccelerated } from '../kernel/acceleration.ts'
 import { registerNodeMetrics } from '../telemetry/node-metrics.ts'
 import { istioMetrics } from '../telemetry/registry.ts'
 import { monotonicMs } from '../time/clock.ts'
 import { processFacts } from './node-facts.ts'
 import type { LogLevel } from './options.ts'
 import type { Parts } from './parts.ts'
+import { nodeState, notAccelerated, notReady } from './report-state.ts'
 import { openPorts } from './serve-http.ts'
 
 /** How often workers hand over what they have counted. */
@@ -55,6 +53,8 @@ export async function openReporting(
   }, hooksMs)
   undo.defer(() => clearInterval(hooks))
   registerMetrics(parts, registry, () => queuedBytes)
+  parts.reportSupply.supply(() => nodeState(parts))
+  undo.defer(() => parts.reportSupply.supply(undefined))
   const ports = await openPorts(
     options,
     { registry, collect: () => pool.collect(), notReady: () => notReady(parts) },
@@ -84,15 +84,6 @@ function keepHooks({ kernel, log }: Parts): void {
   } catch (error) {
     log.logger.error({ err: error }, 'hooks are gone and cannot be attached')
   }
-}
-
-function notReady({ store, agent }: Parts): string {
-  if (!store.complete) return `no configuration yet: ${store.status().reason}`
-  const failed = agent.pods().filter(({ state }) => state === 'failed')
-  const [first] = failed
-  // One pod that cannot be enrolled is its own trouble; all of them are the node's.
-  const all = failed.length > 0 && agent.pods().every(({ state }) => state !== 'enrolled')
-  return all ? `no pod can be enrolled: ${first?.reason}` : ''
 }
 
 function registerMetrics(parts: Parts, registry: Registry, queuedBytes: () => number): void {
@@ -131,17 +122,4 @@ function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSourc
     },
     drain: startDrain,
   }
-}
-
-function notAccelerated({ agent, kernel }: Parts, pod: PodStatus): string {
-  if (pod.state !== 'enrolled') return ''
-  const byKernel = whyNotAccelerated(kernel.report, kernel.settings(), pod.acceleration)
-  if (byKernel !== '' || pod.acceleration !== 'full') return byKernel
-  const dir = agent.cgroupDirOf(pod.uid)
-  if (dir === '') return ''
-  for (const id of cgroupIdsBelow(dir)) {
-    const why = kernel.whyLeftOut(BigInt(pod.netnsCookie), id)
-    if (why !== '') return why
-  }
-  return ''
 }

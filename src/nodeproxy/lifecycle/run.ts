@@ -1,3 +1,4 @@
+import { createReportSupply } from '../report/report-feed.ts'
 import type { NodeLog } from '../telemetry/log.ts'
 import { openGeneration } from './generation.ts'
 import { serve } from './node-proxy.ts'
@@ -32,10 +33,11 @@ export async function runNodeProxy(
   await using undo = new AsyncDisposableStack()
   undo.defer(() => kernel.close())
   undo.defer(stopHeartbeat)
-  const store = openConfig(options, log)
+  const reportSupply = createReportSupply()
+  const store = openConfig(options, log, reportSupply)
   undo.defer(() => store.close())
   phases.end('configuration')
-  const base = { ...generation, options, log, phases, store }
+  const base = { ...generation, options, log, phases, store, reportSupply }
   const parts = await openParts(base, threads, undo, onFatal)
   const proxy = await serve(parts, undo)
   onServing()

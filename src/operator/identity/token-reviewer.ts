@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { KubeApi } from '../kube/api.ts'
-import type { Authenticate, IdentityRefusal, NodeIdentity } from '../publish/grpc-door.ts'
+import type { Authenticate, IdentityRefusal, NodeIdentity } from '../publish/grpc-admission.ts'
 
 export interface TokenReviewerOptions {
   readonly api: KubeApi

@@ -50,7 +50,7 @@ const maxEventBytes = 16 * 1_048_576
 const callTimeoutMs = 60_000
 
 /** With the credentials of a kubeconfig, or of the pod. */
-export function openKubeApi(config: KubeConfig): KubeApi {
+export function openKubeApi(config: KubeConfig, userAgent = 'sluice-operator'): KubeApi {
   // Reused: an API server's certificate is not looked at for each call.
   const agent = new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxSockets: 64 })
 
@@ -69,7 +69,7 @@ export function openKubeApi(config: KubeConfig): KubeApi {
     options.headers = {
       ...(options.headers as OutgoingHttpHeaders | undefined),
       accept: request.accept ?? 'application/json',
-      'user-agent': 'sluice-operator',
+      'user-agent': userAgent,
       ...(body === undefined ? {} : { 'content-type': request.contentType ?? 'application/json' }),
     }
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { createGrpcServer, type GrpcServer } from '../publish/grpc-server.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import type { ReportBook } from '../report/report-book.ts'
 import { type KeyedCertificate, makeAuthority, signServer } from '../serving/certificates.ts'
 
 /** Where nodes of a lab find the operator's gRPC, and what they show it. */
@@ -28,13 +29,18 @@ export function labToken(node: string): string {
 }
 
 /** Serves what a publisher holds in that folder; its authority outlives the process there. */
-export async function openGrpcDoor(folder: string, publisher: Publisher): Promise<GrpcServer> {
+export async function openGrpcDoor(
+  folder: string,
+  publisher: Publisher,
+  reports: ReportBook,
+): Promise<GrpcServer> {
   mkdirSync(folder, { recursive: true })
   const now = Date.now()
   const validity = { fromMs: now - 60_000, toMs: now + validMs }
   const certificate = await signServer(await authorityIn(folder, validity), [serverName], validity)
   const server = createGrpcServer({
     publisher,
+    reports,
     certificate,
     authenticate: async (token) => {
       const node = /^lab-node\.(?<node>.+)$/u.exec(token)?.groups?.['node']

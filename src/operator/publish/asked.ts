@@ -78,7 +78,7 @@ export function createAsked(): Asked {
 }
 
 /** A service with its endpoints wins over the same without. */
-function unionOf(answers: Iterable<Answer>): ReadonlyMap<string, Resource> {
+export function unionOf(answers: Iterable<Answer>): ReadonlyMap<string, Resource> {
   const union = new Map<string, Resource>()
   for (const { resources } of answers) {
     for (const [name, resource] of resources) {

@@ -1,18 +1,32 @@
 import { Server, type ServiceDefinition } from '@grpc/grpc-js'
+import { deltaStreamPath, reportStreamPath } from '../../model/wire/service.ts'
+import { defaultReportLimits, type ReportLimits } from '../report/limits.ts'
+import type { ReportBook } from '../report/report-book.ts'
+import { openReportStream } from '../report/report-stream.ts'
 import type { KeyedCertificate } from '../serving/certificates.ts'
 import { createServingCredentials } from '../serving/serving-credentials.ts'
-import { deltaStreamPath } from '../../model/wire/service.ts'
-import { createGrpcDoor, type GrpcCall, type GrpcDoorOptions } from './grpc-door.ts'
+import type { Authenticate } from './grpc-admission.ts'
+import type { GrpcCall } from './grpc-call.ts'
+import { createGrpcDoor, type GrpcDoor } from './grpc-door.ts'
 import { defaultGrpcLimits, type GrpcLimits } from './grpc-limits.ts'
+import type { Publisher } from './publisher.ts'
+import { createRequestStream } from './request-stream.ts'
 
-export interface GrpcServerOptions extends Omit<GrpcDoorOptions, 'limits'> {
+export interface GrpcServerOptions {
+  readonly publisher: Publisher
+  /** Where reports of nodes go; without one they are not served. */
+  readonly reports?: ReportBook
+  readonly authenticate: Authenticate
   readonly certificate: KeyedCertificate
   readonly limits?: Partial<GrpcLimits>
+  readonly reportLimits?: Partial<ReportLimits>
+  /** Somebody was refused, or a stream ended by a fault. */
+  readonly onRefused?: (node: string, reason: string) => void
 }
 
 /** Serves nodes over gRPC. */
 export interface GrpcServer {
-  /** Streams that are open, also those whose token is being looked at. */
+  /** Streams of configuration that are open, also those whose token is being looked at. */
   readonly streams: number
   readonly refused: number
   /** New connections are shown this one. */
@@ -37,16 +51,20 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
     'grpc.keepalive_time_ms': 20_000,
     'grpc.keepalive_timeout_ms': 10_000,
   })
-  const door = createGrpcDoor({ ...options, limits })
+  const config = configDoor(options, limits)
+  const reports = reportDoor(options, limits)
   server.addService(serviceDefinition, {
-    deltaAggregatedResources: (call: GrpcCall) => door.open(call),
+    deltaAggregatedResources: (call: GrpcCall) => config.open(call),
   })
+  if (reports !== undefined) {
+    server.addService(reportDefinition, { report: (call: GrpcCall) => reports.open(call) })
+  }
   return {
     get streams() {
-      return door.streams
+      return config.streams
     },
     get refused() {
-      return door.refused
+      return config.refused + (reports?.refused ?? 0)
     },
     renew: (certificate) => identity.renew(certificate),
     async listen(address) {
@@ -58,7 +76,7 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
       return promise
     },
     async close() {
-      door.close('this operator ends')
+      for (const door of [config, reports]) door?.close('this operator ends')
       const { promise, resolve } = Promise.withResolvers<void>()
       server.tryShutdown(() => resolve())
       const forced = setTimeout(() => server.forceShutdown(), closeMs)
@@ -68,19 +86,50 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
   }
 }
 
+function configDoor(options: GrpcServerOptions, limits: GrpcLimits): GrpcDoor {
+  const { publisher, authenticate, onRefused = () => {} } = options
+  return createGrpcDoor({
+    authenticate,
+    limits,
+    messages: limits.messages,
+    serve: (node, call) => createRequestStream(publisher, node, (bytes) => void call.write(bytes)),
+    onRefused,
+  })
+}
+
+function reportDoor(options: GrpcServerOptions, limits: GrpcLimits): GrpcDoor | undefined {
+  const { publisher, reports, authenticate, onRefused = () => {} } = options
+  if (reports === undefined) return undefined
+  const own = { ...defaultReportLimits, ...options.reportLimits }
+  return createGrpcDoor({
+    authenticate,
+    limits,
+    messages: own.messages,
+    async serve(node, call) {
+      // Before that, no pod is known to be anybody's; what comes meanwhile is not read.
+      await publisher.published
+      return openReportStream(reports, own, node, call)
+    },
+    onRefused,
+  })
+}
+
 /** For nodes to read why their streams end. */
 const closeMs = 1_000
 
 const asIs = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
+const bothWays = {
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: asIs,
+  requestDeserialize: (bytes: Buffer) => bytes,
+  responseSerialize: asIs,
+  responseDeserialize: (bytes: Buffer) => bytes,
+} as const
+
 const serviceDefinition: ServiceDefinition = {
-  deltaAggregatedResources: {
-    path: deltaStreamPath,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: asIs,
-    requestDeserialize: (bytes: Buffer) => bytes,
-    responseSerialize: asIs,
-    responseDeserialize: (bytes: Buffer) => bytes,
-  },
+  deltaAggregatedResources: { path: deltaStreamPath, ...bothWays },
 }
+
+const reportDefinition: ServiceDefinition = { report: { path: reportStreamPath, ...bothWays } }

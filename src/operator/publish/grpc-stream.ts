@@ -1,4 +1,4 @@
-import type { GrpcCall } from './grpc-door.ts'
+import type { GrpcCall } from './grpc-call.ts'
 import { createRateLimit, type Rate } from './rate-limit.ts'
 
 /**

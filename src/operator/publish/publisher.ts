@@ -1,6 +1,7 @@
 import { diffResources } from '../../model/diff.ts'
 import type { Resource } from '../../model/resources.ts'
 import type { Delta } from '../../model/source.ts'
+import type { ConfigRow } from '../../model/status.ts'
 import type { TableChange } from '../../model/tables.ts'
 import { createAnswers } from './answers.ts'
 import type { Claims } from './holdings.ts'
@@ -12,7 +13,7 @@ import {
   type SessionHandles,
   type SessionStatus,
 } from './session.ts'
-import { createSnapshot } from './snapshot.ts'
+import { createSnapshot, type Snapshot } from './snapshot.ts'
 
 /**
  * Holds what was compiled and tells each node what it subscribed to. Knows nothing of transports.
@@ -36,6 +37,12 @@ export interface Publisher {
     claims?: Claims,
   ): NodeSession
   status(): PublisherStatus
+  /** The streams of a node: what it holds, and what it would be sent. */
+  inspect(node: string, withContent: boolean): readonly ConfigRow[]
+  /** Resolves when something has been published. */
+  readonly published: Promise<void>
+  /** What is published now. */
+  readonly snapshot: Snapshot
 }
 
 export interface PublisherStatus {
@@ -52,6 +59,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
   const answers = createAnswers(snapshot)
   const watchers = new Map<string, Set<Session>>()
   const sessions = new Set<Session>()
+  const published = Promise.withResolvers<void>()
   let version = 0
 
   const handles: SessionHandles = {
@@ -75,6 +83,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
     const first = version === 0
     if (!first && change.upserts.length === 0 && change.removals.length === 0) return
     version += 1
+    published.resolve()
     const affected = new Set<Session>()
     for (const name of answers.invalidate(snapshot.change(change))) {
       for (const session of watchers.get(name) ?? []) {
@@ -87,6 +96,8 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
 
   return {
     apply,
+    published: published.promise,
+    snapshot,
     replace: (resources) => apply(diffResources(snapshot.tables.resources.values(), resources)),
     connect(node, names, send, claims) {
       const own = [...sessions].filter((session) => session.node === node).length
@@ -101,6 +112,10 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
       session.changed()
       return session
     },
+    inspect: (node, withContent) =>
+      [...sessions]
+        .filter((session) => session.node === node)
+        .map((session) => ({ ...session.status(), ...session.inspect(withContent) })),
     status: () => ({
       version: handles.version(),
       resources: snapshot.tables.resources.size,

@@ -2,19 +2,14 @@ import type { Delta } from '../../model/source.ts'
 import { decodeRequest, type DeltaRequest } from '../../model/wire/request-message.ts'
 import { versionOf } from '../../model/wire/resource-message.ts'
 import { encodeResponse } from '../../model/wire/response-message.ts'
+import type { NodeStream } from './grpc-door.ts'
 import type { Publisher } from './publisher.ts'
 import type { NodeSession } from './session.ts'
 
-/** A node's stream as messages of delta xDS, whatever carries them. */
-export interface RequestStream {
-  /**
-   * @throws Error when the bytes are no request, or not one for now: tell it to the node, and end
-   */
-  onRequest(bytes: Uint8Array): void
-  close(): void
-}
-
 /**
+ * A node's stream as messages of delta xDS, whatever carries them. A message that is no request, or
+ * not one for now, ends it.
+ *
  * @param node who it is, proven; what it says of itself must agree
  * @param send one message
  */
@@ -22,7 +17,7 @@ export function createRequestStream(
   publisher: Publisher,
   node: string,
   send: (bytes: Uint8Array) => void,
-): RequestStream {
+): NodeStream {
   let session: NodeSession | undefined
 
   function begin({ node: said, subscribe = [], versions = new Map() }: DeltaRequest): NodeSession {
@@ -48,7 +43,7 @@ export function createRequestStream(
   }
 
   return {
-    onRequest(bytes) {
+    onMessage(bytes) {
       const decoded = decodeRequest(bytes)
       if (!decoded.ok) throw new Error(decoded.error)
       if (session === undefined) session = begin(decoded.value)

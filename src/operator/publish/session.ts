@@ -1,9 +1,12 @@
 import { nodeSubscription } from '../../model/names.ts'
 import type { Delta } from '../../model/source.ts'
+import type { ConfigRow, StreamRow } from '../../model/status.ts'
+import type { Answer } from './answer.ts'
 import type { Answers } from './answers.ts'
 import { type Asked, createAsked } from './asked.ts'
 import { createDeltaPump, type DeltaPump } from './delta-pump.ts'
 import { type Claims, claim, createHoldings, type Holdings, reject, settle } from './holdings.ts'
+import { inspectHoldings } from './inspect.ts'
 import type { PublishLimits } from './limits.ts'
 import { planDelta } from './plan-delta.ts'
 import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
@@ -17,20 +20,12 @@ export interface NodeSession {
   nack(nonce: string, error: string, rejected?: readonly string[]): void
   close(): void
   status(): SessionStatus
+  /** What it holds and is to hold, beside its status. @param withContent of the resources too */
+  inspect(withContent: boolean): Omit<ConfigRow, keyof StreamRow>
 }
 
-export interface SessionStatus {
+export interface SessionStatus extends StreamRow {
   readonly node: string
-  readonly subscriptions: number
-  readonly resources: number
-  /** A delta is on its way and not acknowledged. */
-  readonly waiting: boolean
-  readonly acked: number
-  readonly nacked: number
-  /** What the node last rejected; empty once it has acknowledged something since. */
-  readonly lastError: string
-  /** Last acknowledged. */
-  readonly version: string
 }
 
 /** What a session needs of the publisher. */
@@ -115,6 +110,7 @@ export function createSession(
       subscriptions.clear()
       handles.closed(session)
     },
+    inspect: (withContent) => inspectHoldings(answersTo(subscriptions), held, withContent),
     status: () => ({ node, ...sizesOf(subscriptions, held), waiting: pump.waiting, ...counts }),
   }
   for (const name of new Set([nodeSubscription(node), ...names])) add(name)
@@ -123,6 +119,15 @@ export function createSession(
 
 function sizesOf(subscriptions: Subscriptions, { resources }: Holdings) {
   return { subscriptions: subscriptions.size, resources: resources.size }
+}
+
+function answersTo(subscriptions: Subscriptions): ReadonlyMap<string, Answer> {
+  const answers = new Map<string, Answer>()
+  for (const name of subscriptions.names) {
+    const answer = subscriptions.answerOf(name)
+    if (answer !== undefined) answers.set(name, answer)
+  }
+  return answers
 }
 
 function touching(asked: Asked, run: (name: string) => void): (name: string) => void {

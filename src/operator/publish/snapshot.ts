@@ -15,6 +15,8 @@ import {
 /** The compiled mesh, with what answers look up beside the tables. */
 export interface Snapshot {
   readonly tables: MeshTables
+  /** That have pods. */
+  readonly nodes: () => Iterable<string>
   readonly enrolmentsOn: (node: string) => Iterable<PodEnrolment>
   /** The service without its endpoints: the same object as long as nothing else of it changes. */
   readonly summaryOf: (key: string) => Service | undefined
@@ -84,6 +86,7 @@ export function createSnapshot(): MutableSnapshot {
     get tables() {
       return tables
     },
+    nodes: () => nodes.keys(),
     enrolmentsOn: (node) => nodes.get(node)?.values() ?? [],
     summaryOf: (key) => summaries.get(key),
     change(change) {

@@ -7,6 +7,7 @@ import type { PublishLimits } from './limits.ts'
 /** The names that one stream is subscribed to, and those it was refused. */
 export interface Subscriptions {
   readonly size: number
+  readonly names: Iterable<string>
   has(name: string): boolean
   add(name: string): void
   remove(name: string): void
@@ -39,6 +40,7 @@ export function createSubscriptions(node: string, handles: SubscriptionHandles):
     get size() {
       return names.size
     },
+    names,
     has: (name) => names.has(name),
     add(name) {
       if (names.has(name)) return

@@ -19,8 +19,17 @@ test('it says its version and its verbs', () => {
   assert.equal(sluice('--version').stdout.trim(), manifest.version)
   const { stdout, status } = sluice('--help')
   assert.equal(status, 0)
-  assert.match(stdout, /preflight/)
+  for (const verb of ['check', 'status', 'config', 'preflight', 'completion']) {
+    assert.match(stdout, new RegExp(`^  ${verb} `, 'm'))
+  }
   assert.match(stdout, /lab/)
+})
+
+test('as a plugin of kubectl it is the same command', () => {
+  const plugin = join(root, 'scripts/kubectl-sluice')
+  const { stdout, status } = spawnSync(plugin, ['--help'], { encoding: 'utf8' })
+  assert.equal(status, 0)
+  assert.match(stdout, /Usage: sluice/)
 })
 
 test('what it does not know is refused with a hint and status 1', () => {

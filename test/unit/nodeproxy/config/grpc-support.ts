@@ -7,7 +7,7 @@ import type { ConfigStore } from '../../../../src/nodeproxy/config/interfaces.ts
 import { grpcSource, type GrpcSourceOptions } from '../../../../src/nodeproxy/config/grpc-source.ts'
 import { createStore, type StoreOptions } from '../../../../src/nodeproxy/config/store.ts'
 import { systemClock } from '../../../../src/nodeproxy/config/system-clock.ts'
-import type { Authenticate } from '../../../../src/operator/publish/grpc-door.ts'
+import type { Authenticate } from '../../../../src/operator/publish/grpc-admission.ts'
 import {
   createGrpcServer,
   type GrpcServer,

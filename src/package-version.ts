@@ -6,7 +6,8 @@ export function packageVersion(): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const text = readIfThere(join(folder, 'package.json'))
     if (text !== undefined) return (JSON.parse(text) as { version: string }).version
-    if (folder === dirname(folder)) throw new Error('no package.json in any folder above src/cli')
+    if (folder === dirname(folder))
+      throw new Error('no package.json in any folder above the program')
   }
 }
 

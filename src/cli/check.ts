@@ -4,6 +4,7 @@ import { checkApi, checkOperator } from './check/control-plane.ts'
 import { checkNodes, checkPods } from './check/data-plane.ts'
 import type { Finding } from './check/finding.ts'
 import { findingsText, worstOf } from './check/findings-text.ts'
+import { checkForeign } from './check/foreign-apis.ts'
 import { type ClusterFacts, gather } from './check/gather.ts'
 import { checkPolicies } from './check/network-policies.ts'
 import { addClusterOptions, type ClusterOptions } from './cluster/cluster.ts'
@@ -50,5 +51,6 @@ export function findingsOf(facts: ClusterFacts): readonly Finding[] {
     ...checkNodes(facts),
     ...checkPods(facts),
     ...checkPolicies(facts),
+    ...checkForeign(facts),
   ]
 }

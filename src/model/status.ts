@@ -78,6 +78,34 @@ export interface ConfigRow extends StreamRow {
   readonly holdings: readonly ResourceRow[]
 }
 
+/**
+ * - `followed`
+ * - `absent`: it has no CRD here
+ * - `unusable`: its CRD serves no version that is read, or is not ready
+ * - `unknown`: the API server has not said yet
+ */
+export type ForeignState = 'followed' | 'absent' | 'unusable' | 'unknown'
+
+/** A kind of another project's API (Gateway API, SMI), which a cluster may have or not. */
+export interface ForeignKindRow {
+  readonly kind: string
+  readonly group: string
+  readonly state: ForeignState
+  /** Which is followed; empty: none. */
+  readonly version: string
+  /** Which there are, and which are read. */
+  readonly served: readonly string[]
+  readonly read: readonly string[]
+  /** Of the Gateway API, as its CRD says: `v1.6.3` and `standard`; empty where it does not. */
+  readonly bundle: string
+  readonly channel: string
+  /** How many objects ask something of Sluice, and the names of the first. */
+  readonly objects: number
+  readonly names: readonly string[]
+  /** Why it does not follow now; empty while it does. */
+  readonly error: string
+}
+
 /** Said with every answer. */
 export interface ReplicaFacts {
   readonly replica: string
@@ -87,6 +115,8 @@ export interface ReplicaFacts {
   readonly leading: boolean
   /** What is wrong with objects, in words with field and fix. */
   readonly problems: readonly string[]
+  /** Older replicas do not say. */
+  readonly foreign?: readonly ForeignKindRow[]
 }
 
 export interface StatusAnswer<T> extends ReplicaFacts {

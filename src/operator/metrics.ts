@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { ForeignKindRow } from '../model/status.ts'
 import type { Problem } from './compile/problem.ts'
 import type { Reflector } from './kube/reflector.ts'
 import type { PublisherStatus } from './publish/publisher.ts'
@@ -14,6 +15,7 @@ export interface OperatorFacts {
   readonly reports: Pick<ReportBook, 'nodes' | 'counts'>
   readonly problems: readonly Problem[]
   readonly reflectors: ReadonlyMap<string, Reflector>
+  readonly foreign: readonly ForeignKindRow[]
   /** Milliseconds since 1970. */
   readonly certificateEndsMs: number
 }
@@ -29,6 +31,7 @@ export function createOperatorRegistry(facts: () => OperatorFacts): Registry {
     registry.registerMetric(new Gauge({ name, help, registers: [], collect }))
   }
   bySeverity(registry, facts)
+  ofForeignKinds(registry, facts)
   for (const [name, help, read] of byKind) {
     const collect = function (this: Gauge<'kind'>): void {
       for (const [kind, reflector] of facts().reflectors) this.set({ kind }, read(reflector))
@@ -118,6 +121,37 @@ function bySeverity(registry: Registry, facts: () => OperatorFacts): void {
         for (const severity of ['error', 'warning'] as const) {
           this.set({ severity }, problems.filter((one) => one.severity === severity).length)
         }
+      },
+    }),
+  )
+}
+
+/** Kinds that are not followed have no series. */
+function ofForeignKinds(registry: Registry, facts: () => OperatorFacts): void {
+  const followed = () => facts().foreign.filter(({ version }) => version !== '')
+  registry.registerMetric(
+    new Gauge({
+      name: 'sluice_operator_foreign_info',
+      help: "1: a kind of another project's API is followed, in this version",
+      labelNames: ['kind', 'version', 'bundle', 'channel'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { kind, version, bundle, channel } of followed()) {
+          this.set({ kind, version, bundle, channel }, 1)
+        }
+      },
+    }),
+  )
+  registry.registerMetric(
+    new Gauge({
+      name: 'sluice_operator_foreign_objects',
+      help: 'objects of such a kind that ask something of Sluice',
+      labelNames: ['kind'],
+      registers: [],
+      collect() {
+        this.reset()
+        for (const { kind, objects } of followed()) this.set({ kind }, objects)
       },
     }),
   )

@@ -3,6 +3,7 @@ import { createBackOff } from '../model/back-off.ts'
 import { packageVersion } from '../package-version.ts'
 import { defaultMesh } from './compile/compile.ts'
 import { formatProblem } from './compile/problem.ts'
+import { type ForeignApis, startForeignApis } from './foreign/foreign-apis.ts'
 import { serveOperatorHttp } from './http.ts'
 import { tokenReviewer } from './identity/token-reviewer.ts'
 import { createIncrementalCompiler, type IncrementalCompiler } from './incremental/compiler.ts'
@@ -42,8 +43,9 @@ export async function startOperator(
   await using undo = new AsyncDisposableStack()
   const serving = await openAuthority(options, api, log, signal)
   const parts = openParts(options, api, log, serving)
-  const { sources, grpc, election, status } = parts
+  const { sources, foreign, grpc, election, status } = parts
   undo.defer(() => sources.stop())
+  undo.defer(() => foreign.stop())
   undo.defer(() => status.stop())
   undo.defer(async () => grpc.close())
   undo.defer(async () => election.stop())
@@ -94,6 +96,7 @@ interface Parts {
   readonly reports: ReportBook
   readonly compiler: IncrementalCompiler
   readonly sources: Sources
+  readonly foreign: ForeignApis
   readonly grpc: GrpcServer
   readonly election: Election
   readonly status: StatusWriter
@@ -115,14 +118,23 @@ function openParts(
     podName,
     problems: () => compiler.problems(),
     meshConfigs: () => sources.meshConfigs,
+    meshes: () => foreign.meshes,
     onError: (error) => log.warn({ error: error.message }, 'status trouble'),
+  })
+  const onError = (kind: string, error: Error) =>
+    log.warn({ kind, error: error.message }, 'source trouble')
+  const foreign: ForeignApis = startForeignApis({
+    api,
+    random: Math.random,
+    onError,
+    onMeshes: () => status.changed(),
   })
   const sources: Sources = startSources({
     api,
     compiler,
     publisher,
     random: Math.random,
-    onError: (kind, error) => log.warn({ kind, error: error.message }, 'source trouble'),
+    onError,
     onPublished() {
       logProblems()
       status.changed()
@@ -148,7 +160,7 @@ function openParts(
     },
     onError: (error) => log.warn({ error: error.message }, 'election trouble'),
   })
-  return { publisher, reports, compiler, sources, grpc, election, status }
+  return { publisher, reports, compiler, sources, foreign, grpc, election, status }
 }
 
 /** Empty when everything has been. */
@@ -160,7 +172,7 @@ function notListed({ ready, reflectors }: Sources): string {
 }
 
 function factsOf(
-  { publisher, reports, compiler, sources, grpc, election }: Parts,
+  { publisher, reports, compiler, sources, foreign, grpc, election }: Parts,
   serving: Serving,
   ready: boolean,
 ): OperatorFacts {
@@ -172,13 +184,14 @@ function factsOf(
     publisher: publisher.status(),
     reports,
     problems: compiler.problems(),
-    reflectors: sources.reflectors,
+    reflectors: new Map([...sources.reflectors, ...foreign.reflectors]),
+    foreign: foreign.rows(),
     certificateEndsMs: serving.endsMs,
   }
 }
 
 function statusOf(
-  { publisher, reports, election, compiler }: Parts,
+  { publisher, reports, election, compiler, foreign }: Parts,
   podName: string,
   notReady: () => string,
 ): StatusAnswers {
@@ -191,6 +204,7 @@ function statusOf(
       notReady: notReady(),
       leading: election.leading,
       problems: compiler.problems().slice(0, maxProblemsTold).map(formatProblem),
+      foreign: foreign.rows(),
     }),
     nowMs: Date.now,
   })

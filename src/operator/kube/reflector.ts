@@ -1,7 +1,16 @@
 import { type BackOff, createBackOff } from '../../model/back-off.ts'
 import { isStatus, type KubeApi, KubeError } from './api.ts'
-import type { SourceKind } from './source-kinds.ts'
-import { trim } from './trim.ts'
+
+/** The objects that a reflector follows. */
+export interface Collection {
+  readonly path: string
+  /** As `metadata.name=NAME`; all of them without it. */
+  readonly fieldSelector?: string
+  /** Names, labels and annotations are all that is read: nothing else is sent. */
+  readonly metadataOnly: boolean
+  /** Of a CRD that may not be there, or come later. */
+  readonly optional: boolean
+}
 
 /** What an informer tells: first all objects there are, then each change. */
 export interface ReflectorHandlers {
@@ -12,7 +21,9 @@ export interface ReflectorHandlers {
 
 export interface ReflectorOptions {
   readonly api: KubeApi
-  readonly source: SourceKind
+  readonly source: Collection
+  /** What is kept of an object, and told. */
+  readonly trim: (object: object) => object
   readonly handlers: ReflectorHandlers
   /** In [0, 1). */
   readonly random: () => number
@@ -103,7 +114,7 @@ interface Meta {
  * comes.
  */
 async function list({ options, signal, state, counts }: Run): Promise<string> {
-  const { api, source, handlers, pageSize = 500 } = options
+  const { api, source, trim, handlers, pageSize = 500 } = options
   const objects: unknown[] = []
   let next: string | undefined
   counts.lists += 1
@@ -111,12 +122,16 @@ async function list({ options, signal, state, counts }: Run): Promise<string> {
     const page = (await api.call(
       {
         path: source.path,
-        query: { limit: String(pageSize), ...(next === undefined ? {} : { continue: next }) },
+        query: {
+          ...selected(source),
+          limit: String(pageSize),
+          ...(next === undefined ? {} : { continue: next }),
+        },
         ...(source.metadataOnly ? { accept: metadataList } : {}),
       },
       signal,
     )) as { readonly metadata?: Meta; readonly items?: readonly object[] | null }
-    for (const item of page.items ?? []) objects.push(trim(source, item))
+    for (const item of page.items ?? []) objects.push(trim(item))
     next = page.metadata?.continue
     if (next !== undefined && next !== '') continue
     handlers.replace(objects)
@@ -130,7 +145,7 @@ async function watch(
   { options, signal, state, counts, backOff }: Run,
   from: string,
 ): Promise<string> {
-  const { api, source, handlers, random } = options
+  const { api, source, trim, handlers, random } = options
   let version = from
   let heard = false
   counts.watches += 1
@@ -147,7 +162,7 @@ async function watch(
     counts.events += 1
     if (type === 'DELETED') {
       handlers.remove(object.metadata?.namespace ?? '', object.metadata?.name ?? '')
-    } else handlers.put(trim(source, object))
+    } else handlers.put(trim(object))
   }
   const seconds = Math.round(minWatchSeconds * (1 + random()))
   try {
@@ -155,6 +170,7 @@ async function watch(
       {
         path: source.path,
         query: {
+          ...selected(source),
           watch: 'true',
           allowWatchBookmarks: 'true',
           resourceVersion: from,
@@ -171,6 +187,10 @@ async function watch(
   // A server that ends each watch at once is not asked again at once.
   if (!heard) await sleep(backOff.nextMs(), signal)
   return version
+}
+
+function selected({ fieldSelector }: Collection): Readonly<Record<string, string>> {
+  return fieldSelector === undefined ? {} : { fieldSelector }
 }
 
 interface EventObject {

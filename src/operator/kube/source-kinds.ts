@@ -1,15 +1,10 @@
 import type { Kind } from '../compile/facts.ts'
+import type { Collection } from './reflector.ts'
 
-/** A kind of object that the operator follows. */
-export interface SourceKind {
+/** A kind of object that the operator follows, over all namespaces. */
+export interface SourceKind extends Collection {
   readonly kind: Kind
   readonly apiVersion: string
-  /** Of its collection over all namespaces. */
-  readonly path: string
-  /** Names, labels and annotations are all that is read: nothing else is sent. */
-  readonly metadataOnly: boolean
-  /** A CRD that may not be there, or come later. */
-  readonly optional: boolean
 }
 
 export const sourceKinds: readonly SourceKind[] = [

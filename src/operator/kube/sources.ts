@@ -3,6 +3,7 @@ import type { Publisher } from '../publish/publisher.ts'
 import type { KubeApi } from './api.ts'
 import { type Reflector, type ReflectorOptions, startReflector } from './reflector.ts'
 import { sourceKinds } from './source-kinds.ts'
+import { trim } from './trim.ts'
 
 /** The cluster's objects, followed, compiled and published as they change. */
 export interface Sources {
@@ -71,7 +72,11 @@ export function startSources(options: SourcesOptions): Sources {
       },
     }
     const report = (error: Error) => onError(kind, error)
-    reflectors.set(kind, startReflector({ ...rest, source, handlers, onError: report }))
+    const trimmed = (object: object) => trim(source, object)
+    reflectors.set(
+      kind,
+      startReflector({ ...rest, source, trim: trimmed, handlers, onError: report }),
+    )
   }
   return {
     get ready() {

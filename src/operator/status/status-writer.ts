@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { createBackOff } from '../../model/back-off.ts'
 import { sameData } from '../../model/equal.ts'
 import { type Problem, formatProblem } from '../compile/problem.ts'
+import type { MeshFacts } from '../foreign/mesh.ts'
+import { createMeshWriter } from '../foreign/mesh-writer.ts'
 import { isStatus, type KubeApi } from '../kube/api.ts'
 import { createRateLimit, type Rate } from '../publish/rate-limit.ts'
 import { acceptedCondition, type Condition, wordsOf } from './conditions.ts'
@@ -13,6 +15,8 @@ export interface StatusWriterOptions {
   readonly problems: () => readonly Problem[]
   /** Generations of the MeshConfigs that the problems are of, by name. */
   readonly meshConfigs: () => ReadonlyMap<string, number>
+  /** XMeshes that are Sluice's. */
+  readonly meshes: () => readonly MeshFacts[]
   readonly onError?: (error: Error) => void
   /** Of Events: a cluster full of faults must not become the API server's. */
   readonly rate?: Rate
@@ -32,6 +36,7 @@ const defaultRate: Rate = { burst: 50, perSecond: 1 }
 export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { onError = () => {}, rate = defaultRate } = options
   const limit = createRateLimit(rate)
+  const meshWriter = createMeshWriter(options.api)
   const backOff = createBackOff({ firstMs: 1_000, maxMs: 60_000, random: Math.random })
   let told = new Set<string>()
   let leading = false
@@ -41,6 +46,7 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
 
   async function write(): Promise<number> {
     await writeConditions(options)
+    const meshWaitMs = await meshWriter.write(options.meshes())
     const problems = new Map(options.problems().map((one) => [formatProblem(one), one]))
     told = new Set([...told].filter((text) => problems.has(text)))
     for (const [text, problem] of problems) {
@@ -50,7 +56,7 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
       await writeEvent(options, problem, text)
       told.add(text)
     }
-    return 0
+    return meshWaitMs
   }
 
   async function turn(): Promise<void> {

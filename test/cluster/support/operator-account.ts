@@ -14,6 +14,21 @@ export const clusterRules: readonly Rule[] = [
   rule('discovery.k8s.io', ['endpointslices'], ['list', 'watch']),
   rule('sluice.dev', ['meshconfigs'], ['get', 'list', 'watch']),
   rule('sluice.dev', ['meshconfigs/status'], ['patch']),
+  {
+    ...rule('apiextensions.k8s.io', ['customresourcedefinitions'], ['list', 'watch']),
+    resourceNames: [
+      'httproutes.gateway.networking.k8s.io',
+      'grpcroutes.gateway.networking.k8s.io',
+      'xmeshes.gateway.networking.x-k8s.io',
+      'trafficsplits.split.smi-spec.io',
+      'traffictargets.access.smi-spec.io',
+    ],
+  },
+  rule('gateway.networking.k8s.io', ['httproutes', 'grpcroutes'], ['list', 'watch']),
+  rule('gateway.networking.x-k8s.io', ['xmeshes'], ['list', 'watch']),
+  rule('gateway.networking.x-k8s.io', ['xmeshes/status'], ['patch']),
+  rule('split.smi-spec.io', ['trafficsplits'], ['list', 'watch']),
+  rule('access.smi-spec.io', ['traffictargets'], ['list', 'watch']),
   rule('', ['events'], ['create']),
   rule('authentication.k8s.io', ['tokenreviews'], ['create']),
 ]

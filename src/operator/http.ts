@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
+import { anyAddress } from '../any-address.ts'
 import type { StatusAnswers } from './report/status-answers.ts'
 
 /** What the operator's HTTP port answers; `/status/` to its own pod alone. */
@@ -36,7 +37,7 @@ export async function serveOperatorHttp(
       new Error(`cannot listen on ${host} port ${port}: ${error.message}: give --http-address`),
     ),
   )
-  server.listen(port, host, () => resolve())
+  server.listen(port, anyAddress(host), () => resolve())
   await promise
   const address = server.address()
   return {

@@ -2,6 +2,7 @@ import { chmodSync, renameSync, rmSync } from 'node:fs'
 import type { Registry } from 'prom-client'
 import { type AdminSources, createAdmin } from '../admin/admin.ts'
 import { type Handler, type HttpListener, plain, serveHttp } from '../admin/http.ts'
+import { anyAddress } from '../../any-address.ts'
 import type { NodeProxyOptions } from './options.ts'
 import { whenFree } from './takeover.ts'
 
@@ -21,7 +22,9 @@ export async function openPorts(
   metrics: MetricsSources,
   admin: AdminSources,
 ): Promise<readonly HttpListener[]> {
-  const { metricsAddress, adminAddress, takeoverSocket } = options
+  const { adminAddress, takeoverSocket } = options
+  const { host, port } = options.metricsAddress
+  const metricsAddress = { host: anyAddress(host), port }
   const answer = createAdmin(admin)
   const opened = [
     whenFree(() => serveHttp('--metrics-address', metricsAddress, metricsHandler(metrics))),

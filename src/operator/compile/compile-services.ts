@@ -84,7 +84,16 @@ export function compileGroup(
   return { service, members }
 }
 
+/**
+ * Made from the very pods and services that we follow, and a moment older or younger than these:
+ * what it names and is not there begins, or ends.
+ */
+function isControllers({ labels }: SliceFacts): boolean {
+  return labels['endpointslice.kubernetes.io/managed-by'] === 'endpointslice-controller.k8s.io'
+}
+
 function reportOrphan(slice: SliceFacts, report: ReportProblem): void {
+  if (isControllers(slice)) return
   const missing = slice.service === ''
   report({
     severity: 'warning',
@@ -117,7 +126,7 @@ function workloadFinder(
       workload.addresses.some((address) => address.ip === ip && address.network === mesh.network)
     if (named !== undefined && has(named)) return named
     const id = `${slice.namespace}/${slice.name} ${endpoint.field}`
-    if (pod !== undefined && !reported.has(id)) {
+    if (pod !== undefined && !reported.has(id) && !isControllers(slice)) {
       reported.add(id)
       report({
         severity: 'warning',

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { anyAddress } from '../any-address.ts'
 import { createBackOff } from '../model/back-off.ts'
 import { packageVersion } from '../package-version.ts'
 import { defaultMesh } from './compile/compile.ts'
@@ -18,6 +19,7 @@ import { openReportBook, type ReportBook } from './report/report-book.ts'
 import { createStatusAnswers, type StatusAnswers } from './report/status-answers.ts'
 import { createAuthorityStore } from './serving/authority-store.ts'
 import { openServing, type Serving } from './serving/serving.ts'
+import { startTaintRemover } from './status/start-up-taint.ts'
 import { startStatusWriter, type StatusWriter } from './status/status-writer.ts'
 
 export interface Operator extends AsyncDisposable {
@@ -49,8 +51,9 @@ export async function startOperator(
   undo.defer(() => status.stop())
   undo.defer(async () => grpc.close())
   undo.defer(async () => election.stop())
+  if (options.startUpTaint) undo.defer(removeTaints(parts, api, log))
   undo.defer(keepRenewed(serving, grpc, () => election.leading, log))
-  const grpcPort = await grpc.listen(options.grpcAddress)
+  const grpcPort = await grpc.listen(reachable(options.grpcAddress))
   let stopping = false
   const notReady = () => (stopping ? 'it stops' : notListed(sources))
   const registry = createOperatorRegistry(() => factsOf(parts, serving, notReady() === ''))
@@ -76,6 +79,13 @@ export async function startOperator(
     stop,
     [Symbol.asyncDispose]: stop,
   }
+}
+
+function reachable(address: string): string {
+  return address.replace(/^\[(.*)\](?=:\d+$)/u, (given, host: string) => {
+    const any = anyAddress(host)
+    return any === host ? given : any
+  })
 }
 
 async function openAuthority(
@@ -228,6 +238,16 @@ function problemReporter(compiler: IncrementalCompiler, log: Logger): () => void
     for (const problem of known) if (!now.has(problem)) log.info({ problem }, 'problem solved')
     known = now
   }
+}
+
+/** @returns what ends it */
+function removeTaints({ reports }: Parts, api: KubeApi, log: Logger): () => void {
+  return startTaintRemover({
+    api,
+    reports,
+    onRemoved: (node) => log.info({ node }, 'its agent is ready: the start-up taint is removed'),
+    onError: (node, error) => log.warn({ node, error: error.message }, 'start-up taint trouble'),
+  })
 }
 
 /** @returns what ends it */

@@ -27,6 +27,8 @@ export interface OperatorOptions {
   readonly network: string
   readonly clusterDomain: string
   readonly trustDomain: string
+  /** Whether to remove the taint of nodes whose agent is ready. */
+  readonly startUpTaint: boolean
   readonly logLevel: LogLevel
 }
 
@@ -60,6 +62,7 @@ export function parseOperatorOptions(argv: readonly string[]): OperatorOptions {
     .option('--network <name>', "network of this cluster's addresses", 'default')
     .option('--cluster-domain <name>', 'suffix of service names', 'cluster.local')
     .option('--trust-domain <name>', 'unless a MeshConfig says so', 'cluster.local')
+    .option('--start-up-taint', 'remove sluice.dev/agent-not-ready of nodes that are ready', false)
     .addOption(new Option('--log-level <level>').choices(logLevels).default('info'))
   return command.parse([...argv], { from: 'user' }).opts<OperatorOptions>()
 }

@@ -23,6 +23,8 @@ export interface AdminSources {
   setLogLevel(level: LogLevel): void
   /** Begins to drain, as SIGTERM does; resolves when a successor may take over pods and kernel. */
   drain(): Promise<void>
+  /** Takes every pod out of the mesh, for good; resolves when that is so. */
+  withdraw(): Promise<void>
 }
 
 type Route = (sources: AdminSources, request: HttpRequest) => HttpAnswer | Promise<HttpAnswer>
@@ -49,6 +51,10 @@ const routes: Readonly<Record<string, Route>> = {
   'POST /drain': async (sources) => {
     await sources.drain()
     return plain(202, 'draining\n')
+  },
+  'POST /withdraw': async (sources) => {
+    await sources.withdraw()
+    return plain(200, 'no pod of this node is in the mesh\n')
   },
 }
 

@@ -7,6 +7,7 @@ import { newRecord, type PodRecord, setState, statusOf } from './record.ts'
 import { refreshOlderConnections } from './older-connections.ts'
 import { realTime } from '../time/scheduler.ts'
 import { type CgroupWatch, watchCgroups } from './watch.ts'
+import { withdrawable } from './withdraw.ts'
 import { createWorkQueue, type WorkQueue, type WorkResult } from './work-queue.ts'
 
 export interface AgentOptions {
@@ -43,6 +44,8 @@ export interface Agent {
   settled(): Promise<void>
   /** The pod's cgroup directory; empty when it has none now. */
   cgroupDirOf(uid: string): string
+  /** Takes every pod out of the mesh, for good. Resolves when new connections of all go direct. */
+  withdraw(): Promise<void>
   /** Stops looking. Pods stay as they are, for the next proxy. */
   close(): Promise<void>
   /**
@@ -71,8 +74,10 @@ interface State {
 }
 
 /** Starts finding the pods of this node, and keeps kernel and workers in step with them. */
-export function startAgent(options: AgentOptions): Agent {
-  const { handles } = options
+export function startAgent(given: AgentOptions): Agent {
+  const enrolments = withdrawable(given.handles.enrolments)
+  const handles = { ...given.handles, enrolments }
+  const options = { ...given, handles }
   const state = newState(options)
   handles.kernel.excludeNetns(options.nodeNetnsCookie)
   scan(state, 'all')
@@ -104,6 +109,11 @@ export function startAgent(options: AgentOptions): Agent {
     },
     settled: () => state.queue.idle(),
     cgroupDirOf: (uid) => state.cgroups.get(uid)?.dir ?? '',
+    async withdraw() {
+      enrolments.withdraw()
+      scan(state, 'all')
+      await withdrawn(state)
+    },
     async close() {
       clearInterval(rescan)
       state.closed = true
@@ -113,6 +123,16 @@ export function startAgent(options: AgentOptions): Agent {
     releaseDescriptors() {
       for (const record of state.records.values()) releaseRecord(handles, record)
     },
+  }
+}
+
+/** Pods that leave are looked at again after a grace; what failed is tried again as well. */
+async function withdrawn(state: State): Promise<void> {
+  const inMesh = (): boolean => [...state.records.values()].some(({ enrolled }) => enrolled)
+  await state.queue.idle()
+  while (inMesh() && !state.closed) {
+    await new Promise<void>((resolve) => realTime.after(scanDelayMs, resolve))
+    await state.queue.idle()
   }
 }
 

@@ -121,5 +121,6 @@ function adminSources(parts: Parts, startDrain: () => Promise<void>): AdminSourc
       log.logger.level = level
     },
     drain: startDrain,
+    withdraw: () => agent.withdraw(),
   }
 }

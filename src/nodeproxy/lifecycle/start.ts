@@ -19,6 +19,9 @@ export async function start(argv: readonly string[], onServing: () => void): Pro
     if (options.uninstall) {
       const { uninstallNode } = await import('./uninstall.ts')
       await uninstallNode(options)
+    } else if (options.withdraw) {
+      const { withdrawNode } = await import('./takeover.ts')
+      await withdrawNode(options)
     } else await serveNode(withCgroups(options), onServing)
   } catch (error) {
     await report(options, error)

@@ -3,6 +3,9 @@ import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import type { NodeProxyOptions } from './options.ts'
 
+/** How another process finds the proxy of its node. */
+type Whereabouts = Pick<NodeProxyOptions, 'takeoverSocket' | 'adminAddress'>
+
 const retryMs = 20
 const timeoutMs = 10_000
 
@@ -11,26 +14,44 @@ const timeoutMs = 10_000
  * accepting, leaves the kernel's events and gives up its ports. Nobody there is the usual case.
  * @returns whether there was one
  */
-export async function drainPredecessor({
-  takeoverSocket,
-  adminAddress,
-}: Pick<NodeProxyOptions, 'takeoverSocket' | 'adminAddress'>): Promise<boolean> {
-  const where = takeoverSocket === undefined ? adminAddress : { socketPath: takeoverSocket }
+export async function drainPredecessor(where: Whereabouts): Promise<boolean> {
   try {
-    const call = request({
-      ...where,
-      path: '/drain',
-      method: 'POST',
-      signal: AbortSignal.timeout(2_000),
-    })
-    call.end()
-    const [answer] = (await once(call, 'response')) as [IncomingMessage]
-    answer.resume()
-    const { statusCode = 0 } = answer
-    return statusCode >= 200 && statusCode < 300
+    const status = await post(where, '/drain', 2_000)
+    return status >= 200 && status < 300
   } catch {
     return false
   }
+}
+
+/**
+ * Has the proxy of this node take every pod out of the mesh.
+ * @returns whether there was a proxy
+ * @throws Error when it did not do so
+ */
+export async function withdrawNode(where: Whereabouts): Promise<boolean> {
+  try {
+    const status = await post(where, '/withdraw', 60_000)
+    if (status === 200) return true
+    throw new Error(`the proxy answered POST /withdraw with ${status}; its log says why`)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return false
+    throw error
+  }
+}
+
+async function post(
+  { takeoverSocket, adminAddress }: Whereabouts,
+  path: string,
+  timeoutMs: number,
+): Promise<number> {
+  const where = takeoverSocket === undefined ? adminAddress : { socketPath: takeoverSocket }
+  const signal = AbortSignal.timeout(timeoutMs)
+  const call = request({ ...where, path, method: 'POST', signal })
+  call.end()
+  const [answer] = (await once(call, 'response')) as [IncomingMessage]
+  answer.resume()
+  return answer.statusCode ?? 0
 }
 
 /**

@@ -11,6 +11,8 @@ export interface ReportBook {
   open(node: string, onReplaced: () => void): ReportIntake
   node(name: string): ReportedNode | undefined
   readonly nodes: number
+  /** Of all nodes that report. */
+  names(): readonly string[]
   readonly counts: ReportCounts
 }
 
@@ -107,6 +109,7 @@ export function createReportBook({ nodeOf, limits, nowMs }: ReportBookOptions): 
     get nodes() {
       return entries.size
     },
+    names: () => [...entries.keys()],
     counts,
   }
 }

@@ -1,4 +1,4 @@
-// What `helm uninstall` runs first: `uninstall --namespace NAME --cleaner FILE`.
+// What `helm uninstall` runs first: `uninstall --namespace NAME --withdrawer FILE --cleaner FILE`.
 import { readFileSync } from 'node:fs'
 import { KubeConfig } from '@kubernetes/client-node'
 import { Command } from 'commander'
@@ -7,13 +7,15 @@ import { uninstallCluster, type UninstallOptions } from './uninstall.ts'
 
 interface Flags {
   readonly namespace: string
+  readonly withdrawer: string
   readonly cleaner: string
   readonly timeoutSeconds: number
 }
 
-const { namespace, cleaner, timeoutSeconds } = new Command('uninstall')
+const { namespace, withdrawer, cleaner, timeoutSeconds } = new Command('uninstall')
   .description('take the mesh off every node, and end the operator')
   .requiredOption('--namespace <name>', 'where Sluice is')
+  .requiredOption('--withdrawer <file>', 'the DaemonSet that un-enrols all pods, as JSON')
   .requiredOption('--cleaner <file>', 'the DaemonSet that cleans nodes, as JSON')
   .option('--timeout-seconds <number>', 'for all of it', Number, 300)
   .parse()
@@ -26,7 +28,8 @@ try {
   await uninstallCluster({
     api: openKubeApi(config),
     namespace,
-    cleaner: JSON.parse(readFileSync(cleaner, 'utf8')) as UninstallOptions['cleaner'],
+    withdrawer: readObject(withdrawer),
+    cleaner: readObject(cleaner),
     timeoutMs: timeoutSeconds * 1_000,
     say,
   })
@@ -36,3 +39,7 @@ try {
 }
 // Connections that are kept alive end with the process.
 process.exit()
+
+function readObject(file: string): UninstallOptions['cleaner'] {
+  return JSON.parse(readFileSync(file, 'utf8')) as UninstallOptions['cleaner']
+}

@@ -3,12 +3,18 @@ import { isStatus, type KubeApi } from '../kube/api.ts'
 export interface UninstallOptions {
   readonly api: KubeApi
   readonly namespace: string
+  /** A DaemonSet whose pods are ready when no pod of their node is in the mesh. */
+  readonly withdrawer: NamedObject
   /** A DaemonSet whose pods are ready when their node is clean. */
-  readonly cleaner: { readonly metadata: { readonly name: string } }
+  readonly cleaner: NamedObject
   /** For all of it. */
   readonly timeoutMs: number
   readonly say: (message: string) => void
   readonly pollMs?: number
+}
+
+interface NamedObject {
+  readonly metadata: { readonly name: string }
 }
 
 interface DaemonSet {
@@ -21,28 +27,26 @@ interface DaemonSet {
 }
 
 /**
- * Takes the mesh off every node, and then the operator with what it made. Proxies end first, and
- * drain: one that runs would put hooks back. May be run again after it failed.
+ * Takes the mesh off every node, and then the operator with what it made. First every pod leaves
+ * the mesh, on each node by the word of its proxy: new connections go direct from then on, whatever
+ * the failure mode. Then proxies end, and drain: one that runs would put hooks back. May be run
+ * again after it failed.
  *
  * @throws Error that says what was waited for, and how far it came, when the time is over
  */
 export async function uninstallCluster(options: UninstallOptions): Promise<void> {
-  const { api, namespace, cleaner, say } = options
+  const { api, namespace, say } = options
   const deadline = performance.now() + options.timeoutMs
   const wait = { deadline, pollMs: options.pollMs ?? 500 }
   const apps = `/apis/apps/v1/namespaces/${namespace}`
-  const cleanerPath = `${apps}/daemonsets/${cleaner.metadata.name}`
+  const sets = `${apps}/daemonsets`
 
+  say('taking all pods out of the mesh')
+  await onEveryNode(options.withdrawer, 'all nodes to have no pod in the mesh')
   say('ending the proxies; their connections have the time to drain')
-  await remove(api, `${apps}/daemonsets/sluice-nodeproxy`, wait)
-  // Of an attempt before this one: it may have been done while proxies still ran.
-  await remove(api, cleanerPath, wait)
+  await remove(api, `${sets}/sluice-nodeproxy`, wait)
   say('cleaning the nodes')
-  await api.call({ method: 'POST', path: `${apps}/daemonsets`, body: cleaner })
-  await until('all nodes to be clean', wait, async () =>
-    progressOf((await api.call({ path: cleanerPath })) as DaemonSet),
-  )
-  await remove(api, cleanerPath, wait)
+  await onEveryNode(options.cleaner, 'all nodes to be clean')
   say('ending the operator')
   await remove(api, `${apps}/deployments/sluice-operator`, wait)
   const core = `/api/v1/namespaces/${namespace}`
@@ -53,6 +57,15 @@ export async function uninstallCluster(options: UninstallOptions): Promise<void>
   ]
   for (const path of made) await removeIfThere(api, path)
   say('every node is clean')
+
+  async function onEveryNode(set: NamedObject, what: string): Promise<void> {
+    const path = `${sets}/${set.metadata.name}`
+    // Of an attempt before this one: what it did may have been undone since.
+    await remove(api, path, wait)
+    await api.call({ method: 'POST', path: sets, body: set })
+    await until(what, wait, async () => progressOf((await api.call({ path })) as DaemonSet))
+    await remove(api, path, wait)
+  }
 }
 
 interface Wait {

@@ -44,6 +44,7 @@ test('constants are the same', () => {
     'HEADER_BYTES',
     'HELLO_BYTES',
     'HELLO_REPLY_BYTES',
+    'PATIENCE_BYTES',
     'POD_BYTES',
     'PAIR_BYTES',
   ])
@@ -66,10 +67,12 @@ test('counters have the same order', () => {
 })
 
 test('structs have the same sizes', () => {
-  const { HEADER_BYTES, HELLO_BYTES, HELLO_REPLY_BYTES, POD_BYTES, PAIR_BYTES } = protocol
+  const { HEADER_BYTES, HELLO_BYTES, HELLO_REPLY_BYTES, PATIENCE_BYTES } = protocol
+  const { POD_BYTES, PAIR_BYTES } = protocol
   assert.equal(structBytes('KeeperHeader'), HEADER_BYTES)
   assert.equal(structBytes('KeeperHello'), HELLO_BYTES)
   assert.equal(structBytes('KeeperHelloReply'), HELLO_REPLY_BYTES)
+  assert.equal(structBytes('KeeperPatience'), PATIENCE_BYTES)
   assert.equal(structBytes('KeeperPod'), POD_BYTES)
   assert.equal(structBytes('KeeperPair'), PAIR_BYTES)
 })

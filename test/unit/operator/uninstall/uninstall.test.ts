@@ -3,6 +3,7 @@ import test from 'node:test'
 import { KubeError, type KubeApi } from '../../../../src/operator/kube/api.ts'
 import { uninstallCluster } from '../../../../src/operator/uninstall/uninstall.ts'
 
+const withdrawer = { metadata: { name: 'sluice-withdrawer' } }
 const cleaner = { metadata: { name: 'sluice-cleaner' } }
 
 /** What stands, by the last part of its path; what is deleted goes after it was looked at twice. */
@@ -11,11 +12,12 @@ function cluster(names: readonly string[], ready: readonly number[]) {
   const log: string[] = []
   const readiness = [...ready]
   const api: KubeApi = {
-    async call({ method = 'GET', path }) {
+    async call({ method = 'GET', path, body }) {
       const name = path.split('/').at(-1) ?? ''
       if (method === 'POST') {
-        standing.set(cleaner.metadata.name, Number.POSITIVE_INFINITY)
-        log.push('make sluice-cleaner')
+        const made = (body as typeof cleaner).metadata.name
+        standing.set(made, Number.POSITIVE_INFINITY)
+        log.push(`make ${made}`)
         return {}
       }
       const looks = standing.get(name)
@@ -36,13 +38,23 @@ function cluster(names: readonly string[], ready: readonly number[]) {
   return { api, log }
 }
 
-const options = { namespace: 'sluice-system', cleaner, say: () => {}, pollMs: 1, timeoutMs: 30_000 }
+const options = {
+  namespace: 'sluice-system',
+  withdrawer,
+  cleaner,
+  say: () => {},
+  pollMs: 1,
+  timeoutMs: 30_000,
+}
 
-test('proxies are gone before a node is cleaned, and all nodes before the operator', async () => {
+test('pods leave before proxies end, these before a node is cleaned, the operator is last', async () => {
   const all = ['sluice-nodeproxy', 'sluice-operator', 'sluice-serving-ca', 'sluice-ca']
-  const { api, log } = cluster(all, [0, 1, 2])
+  const { api, log } = cluster(all, [0, 1, 2, 0, 1, 2])
   await uninstallCluster({ ...options, api })
   assert.deepEqual(log, [
+    'make sluice-withdrawer',
+    'delete sluice-withdrawer',
+    'gone sluice-withdrawer',
     'delete sluice-nodeproxy',
     'gone sluice-nodeproxy',
     'make sluice-cleaner',
@@ -58,15 +70,24 @@ test('proxies are gone before a node is cleaned, and all nodes before the operat
 test('a second attempt begins where the first one failed', async () => {
   const { api, log } = cluster(['sluice-cleaner'], [2])
   await uninstallCluster({ ...options, api })
-  assert.deepEqual(log.slice(0, 3), [
+  assert.deepEqual(log.slice(3, 6), [
     'delete sluice-cleaner',
     'gone sluice-cleaner',
     'make sluice-cleaner',
   ])
 })
 
+test('no proxy ends before all nodes have said that no pod is in the mesh', async () => {
+  const { api, log } = cluster(['sluice-nodeproxy'], [1])
+  await assert.rejects(
+    uninstallCluster({ ...options, api, timeoutMs: 50 }),
+    /all nodes to have no pod in the mesh: 1 of 2 are/,
+  )
+  assert.deepEqual(log, ['make sluice-withdrawer'])
+})
+
 test('a node that does not get clean is told, with what one can do', async () => {
-  const { api, log } = cluster(['sluice-operator'], [1])
+  const { api, log } = cluster(['sluice-operator'], [2, 1])
   await assert.rejects(
     uninstallCluster({ ...options, api, timeoutMs: 50 }),
     /all nodes to be clean: 1 of 2 are; .*--no-hooks/,

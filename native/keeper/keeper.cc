@@ -52,6 +52,7 @@ Keeper::Keeper(const KeeperOptions& options, KernelMaps& maps)
       pairs_(loop_, maps, counters_, options.pair_limit_bytes) {
   // A proxy that starts with us has as long as one that died.
   last_beat_ns_ = MonotonicNs();
+  last_session_ns_ = last_beat_ns_;
   pairs_.Pause();
 }
 
@@ -77,6 +78,8 @@ void Keeper::RunOnce() {
 
 void Keeper::Tick() {
   pods_.SetResetting(GivesUp());
+  // One that waits for its configuration, or drains, does not beat.
+  if (!sessions_.empty()) last_session_ns_ = last_tick_ns_;
   loop_.Change(listener_.fd(), EPOLLIN);
   // Half as often: it costs a system call for each pod.
   look_for_vanished_ = !look_for_vanished_;
@@ -92,6 +95,14 @@ bool Keeper::GivesUp() {
   // A beat may be younger than `now_ns`.
   const uint64_t silent_ns = now_ns - std::min(now_ns, last_beat_ns_);
   return silent_ns > options_.give_up_after_ms * 1'000'000;
+}
+
+bool Keeper::Abandoned(uint64_t last_start_ns) const {
+  if (options_.remove_after_ms == 0 || !sessions_.empty()) return false;
+  const uint64_t now_ns = MonotonicNs();
+  const uint64_t last_ns =
+      std::max({last_session_ns_, last_beat_ns_, maps_.LastBeatNs(), last_start_ns});
+  return now_ns - std::min(now_ns, last_ns) > options_.remove_after_ms * 1'000'000;
 }
 
 void Keeper::OnAcceptable() {
@@ -154,6 +165,9 @@ void Keeper::OnRequest(Session& session, Request& request) {
         break;
       case kMessageSlots:
         status = Slots(&reply);
+        break;
+      case kMessagePatience:
+        status = Patience(request);
         break;
       case kMessageTakeover:
         status = Takeover(session, request, &reply);
@@ -233,6 +247,14 @@ int Keeper::Slots(std::vector<uint8_t>* reply) {
       if (slot >= 0) Append(*reply, slot);
     }
   }
+  return 0;
+}
+
+int Keeper::Patience(const Request& request) {
+  KeeperPatience patience = {};
+  if (request.body_bytes != sizeof(patience) || !ReadFront(request, &patience)) return -EINVAL;
+  options_.give_up_after_ms = patience.give_up_after_ms;
+  options_.remove_after_ms = patience.remove_after_ms;
   return 0;
 }
 

@@ -19,6 +19,7 @@ struct KeeperOptions {
   std::string socket_path;
   uint64_t pair_limit_bytes = 4 << 20;
   uint64_t give_up_after_ms = 2000;  // without a beat: what waits in listeners is reset
+  uint64_t remove_after_ms = 0;      // without a proxy: Sluice leaves the node; 0: never
   int tick_ms = 200;
 };
 
@@ -36,6 +37,9 @@ class Keeper {
   void RunOnce();
   // True once a newer keeper has everything.
   bool handed_over() const { return handed_over_; }
+  // True when no proxy has been here for so long that Sluice is to leave the node.
+  // `last_start_ns`: when the last one began, should it not have come to us yet.
+  bool Abandoned(uint64_t last_start_ns) const;
 
   EventLoop& loop() { return loop_; }
   Pods& pods() { return pods_; }
@@ -58,6 +62,7 @@ class Keeper {
   int PutPair(Session& session, Request& request);
   int DropPair(const Request& request);
   int Slots(std::vector<uint8_t>* reply);
+  int Patience(const Request& request);
   int Takeover(Session& session, const Request& request, std::vector<uint8_t>* reply);
   void SendPairs(Session& session, uint32_t request);
 
@@ -74,6 +79,7 @@ class Keeper {
   bool look_for_vanished_ = false;
   uint64_t last_tick_ns_ = 0;
   uint64_t last_beat_ns_ = 0;
+  uint64_t last_session_ns_ = 0;  // when a proxy was last connected
 };
 
 }  // namespace sluice

@@ -1,14 +1,13 @@
 #include "keeper/kernel_maps.h"
 
-#include <linux/bpf.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <ctime>
 
+#include "keeper/bpf_calls.h"
 #include "keeper/protocol.h"
 
 namespace sluice {
@@ -17,17 +16,6 @@ namespace sluice {
 static_assert(SLUICE_LAYOUT == kKeeperLayout, "raise kKeeperVersion and kKeeperLayout");
 
 namespace {
-
-long Bpf(int command, bpf_attr* attributes) {
-  return syscall(SYS_bpf, command, attributes, sizeof(*attributes));
-}
-
-int OpenPinned(const std::string& path, UniqueFd* out) {
-  bpf_attr attributes = {};
-  attributes.pathname = reinterpret_cast<uint64_t>(path.c_str());
-  out->reset(static_cast<int>(Bpf(BPF_OBJ_GET, &attributes)));
-  return out->valid() ? 0 : -errno;
-}
 
 int ReadMapInfo(int fd, bpf_map_info* info) {
   bpf_attr attributes = {};

@@ -14,7 +14,7 @@ namespace sluice {
 
 constexpr int kKeeperMagic = 0x314b4c53;  // "SLK1"
 constexpr int kKeeperProtocol = 1;        // another number is refused with -EPROTONOSUPPORT
-constexpr int kKeeperVersion = 1;  // of the program: a newer one takes over from an older one
+constexpr int kKeeperVersion = 2;  // of the program: a newer one takes over from an older one
 constexpr int kKeeperLayout = 1;   // of the maps it watches; with it the version is raised, too
 
 // Bounds. A message beyond them is answered with -EMSGSIZE, a count beyond them with -ENOSPC.
@@ -60,6 +60,8 @@ enum KeeperMessage : int {
   kMessageTakeoverDone = 12,
   // -> slots of pair_control that kept pairs use, i32 each: a new generation leaves them out.
   kMessageSlots = 13,
+  // KeeperPatience; in place of what the command line said, and what another proxy did.
+  kMessagePatience = 14,
 };
 
 enum KeeperPairFlags : int {
@@ -93,6 +95,12 @@ struct KeeperHelloReply {
   uint32_t pairs;
 };
 static_assert(sizeof(KeeperHelloReply) == 16);
+
+struct KeeperPatience {
+  uint64_t give_up_after_ms;  // without a beat: what waits in listeners is reset
+  uint64_t remove_after_ms;   // without a proxy: all of Sluice leaves the node; 0: never
+};
+static_assert(sizeof(KeeperPatience) == 16);
 
 struct KeeperPod {
   uint16_t uid_bytes;

@@ -110,6 +110,17 @@ test('the operator may do what its tests run with, and no more', async () => {
   assert.deepEqual(rules('Role'), ownRules)
 })
 
+test('it may change nodes where it removes their start-up taint, and there alone', async () => {
+  const objects = await render('--set', 'startUpTaint.enabled=true')
+  const role = objects.find(
+    ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'sluice-operator',
+  )
+  const more = { apiGroups: [''], resources: ['nodes'], verbs: ['get', 'patch'] }
+  assert.deepEqual(role?.['rules'], [...clusterRules, more])
+  assert.match(JSON.stringify(objects), /"--start-up-taint"/)
+  assert.doesNotMatch(JSON.stringify(await render()), /"--start-up-taint"/)
+})
+
 async function create(api: KubeApi, object: object, dryRun: boolean): Promise<void> {
   const { path } = await collectionOf(api, object as Rendered)
   await api.call({
@@ -145,8 +156,9 @@ test('an API server takes every object as it is, and knows every field', async (
     ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'sluice-uninstall',
   )
   assert.ok(cleaner)
-  const { 'cleaner.json': inside = '' } = cleaner['data'] as Record<string, string>
-  for (const object of [...objects, JSON.parse(inside) as Rendered]) {
+  const inside = Object.values(cleaner['data'] as Record<string, string>)
+  assert.equal(inside.length, 2)
+  for (const object of [...objects, ...inside.map((text) => JSON.parse(text) as Rendered)]) {
     await assert.doesNotReject(
       create(server.api, object, true),
       `${object.kind} ${object.metadata.name}`,

@@ -5,6 +5,7 @@ import {
   decodeStats,
   encodeCookie,
   encodePair,
+  encodePatience,
   encodePod,
   type KeptPair,
   type KeptPod,
@@ -76,7 +77,10 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
   const pairs = new Map<bigint, KeptPair>()
   const link = await openKeeperLink({
     ...options,
-    fill: (connection) => putAll(options.native, connection, pods, pairs),
+    async fill(connection) {
+      await tellPatience(connection, options.program)
+      await putAll(options.native, connection, pods, pairs)
+    },
   })
 
   function ask(type: number, what: string, body: Uint8Array): Promise<Answer> {
@@ -126,6 +130,16 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
       link.close()
     },
   }
+}
+
+/** One that serves already was started with what an earlier proxy was told. */
+async function tellPatience(
+  connection: KeeperConnection,
+  { giveUpAfterMs, removal }: KeeperProgram,
+): Promise<void> {
+  if (giveUpAfterMs === undefined) return
+  const body = encodePatience(giveUpAfterMs, removal?.afterMs ?? 0)
+  await connection.request(KeeperMessage.patience, 'how long it is to wait', body)
 }
 
 async function putAll(

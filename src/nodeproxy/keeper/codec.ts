@@ -10,6 +10,7 @@ import {
   MAX_FACTS_BYTES,
   MAX_UID_BYTES,
   PAIR_BYTES,
+  PATIENCE_BYTES,
   POD_BYTES,
 } from './protocol.ts'
 
@@ -92,6 +93,15 @@ export function encodeHello(generation: number): Uint8Array {
 export function decodeHelloReply(body: Uint8Array): { pid: number; version: number } {
   const view = viewOf(body)
   return { pid: view.getUint32(0, true), version: view.getUint32(4, true) }
+}
+
+/** @param removeAfterMs 0: never */
+export function encodePatience(giveUpAfterMs: number, removeAfterMs: number): Uint8Array {
+  const body = new Uint8Array(PATIENCE_BYTES)
+  const view = new DataView(body.buffer)
+  view.setBigUint64(0, BigInt(giveUpAfterMs), true)
+  view.setBigUint64(8, BigInt(removeAfterMs), true)
+  return body
 }
 
 /** @throws RangeError when a part is longer than the keeper takes */

@@ -5,7 +5,7 @@
 
 export const KEEPER_MAGIC = 0x314b4c53
 export const KEEPER_PROTOCOL = 1
-export const KEEPER_VERSION = 1
+export const KEEPER_VERSION = 2
 
 export const MAX_MESSAGE_BYTES = 80 * 1024
 export const MAX_POD_FDS = 8
@@ -27,6 +27,7 @@ export const KeeperMessage = {
   pair: 11,
   takeoverDone: 12,
   slots: 13,
+  patience: 14,
 } as const
 
 /** In the order of KeeperStat. */
@@ -50,5 +51,6 @@ export type KeeperStats = Readonly<Record<(typeof keeperStats)[number], number>>
 export const HEADER_BYTES = 16
 export const HELLO_BYTES = 8
 export const HELLO_REPLY_BYTES = 16
+export const PATIENCE_BYTES = 16
 export const POD_BYTES = 8
 export const PAIR_BYTES = 56

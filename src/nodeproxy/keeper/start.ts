@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { Socket } from 'node:net'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Scheduler } from '../time/scheduler.ts'
@@ -18,6 +19,21 @@ export interface KeeperProgram {
   readonly queryQueuePin?: string
   readonly pairLimitBytes?: number
   readonly giveUpAfterMs?: number
+  /**
+   * The node's first process in proc, as `/proc/1`: the keeper leaves this container for its
+   * namespaces and a cgroup of its own. Undefined: it stays where it is started.
+   */
+  readonly home?: string
+  readonly removal?: KeeperRemoval
+}
+
+/** What the keeper takes off the node when there was no proxy for so long. */
+export interface KeeperRemoval {
+  readonly afterMs: number
+  /** The node's pinned objects. */
+  readonly pins: string
+  readonly state: string
+  readonly takeoverSocket: string
 }
 
 const retryMs = 10
@@ -30,9 +46,8 @@ export function builtKeeper(): string {
 
 /**
  * A connection to a keeper of this version at least: to the one that serves, or to one that is
- * started. That one is in a session of its own and in the proxy's cgroup (its sockets are the
- * proxy's to the hooks), and outlives this process. Two proxies that start one at once get the
- * same.
+ * started. That one is in a session of its own and outlives this process; with a home also its
+ * container. Two proxies that start one at once get the same.
  *
  * @throws Error when it cannot be started or does not answer within 5 s
  */
@@ -93,8 +108,9 @@ function startKeeper(program: KeeperProgram): { readonly failure: Error | undefi
     cwd: '/',
     detached: true,
     env: {},
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', program.home === undefined ? 'inherit' : 'pipe'],
   })
+  relayLog(child)
   child.on('error', (cause) => {
     const fix = 'not built? run `npm run build`'
     state.failure = new Error(
@@ -116,6 +132,14 @@ function startKeeper(program: KeeperProgram): { readonly failure: Error | undefi
   return state
 }
 
+/** A runtime takes a container for ended when nobody has its log open any more. */
+function relayLog({ stderr }: ChildProcess): void {
+  if (stderr === null) return
+  stderr.on('data', (line: Uint8Array) => process.stderr.write(line))
+  stderr.on('error', () => {})
+  if (stderr instanceof Socket) stderr.unref()
+}
+
 function keeperArguments(program: KeeperProgram): string[] {
   const options: readonly (readonly [string, string | number | undefined])[] = [
     ['--socket', absolute(program.socketPath)],
@@ -124,6 +148,11 @@ function keeperArguments(program: KeeperProgram): string[] {
     ['--query-queue', absolute(program.queryQueuePin)],
     ['--pair-limit-bytes', program.pairLimitBytes],
     ['--give-up-after-ms', program.giveUpAfterMs],
+    ['--home', program.home],
+    ['--remove-after-ms', program.removal?.afterMs],
+    ['--pins', absolute(program.removal?.pins)],
+    ['--state', absolute(program.removal?.state)],
+    ['--takeover', absolute(program.removal?.takeoverSocket)],
   ]
   return options.flatMap(([name, value]) => (value === undefined ? [] : [name, String(value)]))
 }

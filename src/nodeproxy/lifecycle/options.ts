@@ -27,6 +27,13 @@ export interface NodeProxyOptions {
   readonly operatorCa: string
   readonly operatorToken: string
   readonly keeperSocket: string
+  /**
+   * The node's first process in proc, for a proxy in a container: the keeper moves there.
+   * Undefined: it stays with us.
+   */
+  readonly keeperHome: string | undefined
+  /** Without a proxy for so long, the keeper takes all of Sluice off the node; undefined: never. */
+  readonly removeAfterSeconds: number | undefined
   readonly metricsAddress: HostPort
   readonly adminAddress: HostPort
   /**
@@ -46,6 +53,7 @@ export interface NodeProxyOptions {
   readonly podConnections: number
   readonly podBufferBytes: number
   readonly uninstall: boolean
+  readonly withdraw: boolean
 }
 
 /** As it was said: what this node's cgroups are called is found out where nobody said it. */
@@ -68,13 +76,20 @@ export function parseOptions(argv: readonly string[]): GivenOptions {
     argv,
     program,
     flags(),
-    { uninstall: 'remove every trace of the mesh from this node, and end' },
+    {
+      uninstall: 'remove every trace of the mesh from this node, and end',
+      withdraw: 'have the proxy that runs take every pod of this node out of the mesh, and end',
+    },
     ({ configSocket, operator }) => {
       if ((configSocket === undefined) !== (operator === undefined)) return
       throw new UsageError('give either --operator or --config-socket: one of them is the source')
     },
   )
-  return { ...values, uninstall: switches.has('uninstall') }
+  return {
+    ...values,
+    uninstall: switches.has('uninstall'),
+    withdraw: switches.has('withdraw'),
+  }
 }
 
 function flags() {
@@ -105,6 +120,12 @@ function flags() {
     operatorCa: path('who signed it, PEM', '/var/run/sluice/ca/ca.crt'),
     operatorToken: path("the pod's token for the operator", '/var/run/sluice/token/token'),
     keeperSocket: path("the keeper's Unix socket"),
+    keeperHome: optional(
+      path("the node's first process, /proc/1: the keeper leaves our container for its namespaces"),
+    ),
+    removeAfterSeconds: optional(
+      count('without a proxy for so long, the keeper takes all of us off the node', 86_400),
+    ),
     metricsAddress: address('metrics, /ready and /live', hostPort, '0.0.0.0:15020'),
     adminAddress: address('admin, on loopback', loopback, '127.0.0.1:15000'),
     takeoverSocket: optional(
@@ -131,7 +152,7 @@ function flag<T>(
   return { value, what, preset, parse }
 }
 
-function optional(given: Flag<string>): Flag<string | undefined> {
+function optional<T>(given: Flag<T>): Flag<T | undefined> {
   return { ...given, preset: undefined }
 }
 
@@ -139,7 +160,7 @@ function path(what: string, preset = 'required'): Flag<string> {
   return flag('<path>', what, absolute, preset)
 }
 
-function count(what: string, most: number, preset: number): Flag<number> {
+function count(what: string, most: number, preset: number | 'required' = 'required'): Flag<number> {
   return flag('<number>', what, (text, name) => wholeNumber(name, text, most), preset)
 }
 

@@ -4,7 +4,7 @@ import { netnsInode } from '../agent/netns-of-pod.ts'
 import type { ConfigStore } from '../config/interfaces.ts'
 import { type Keeper, openKeeper } from '../keeper/client.ts'
 import { type KeptListeners, openKeptListeners } from '../keeper/listener-store.ts'
-import { builtKeeper } from '../keeper/start.ts'
+import { builtKeeper, type KeeperRemoval } from '../keeper/start.ts'
 import { layoutVersion } from '../kernel/abi.ts'
 import { layoutDir, nodeDir, pinPaths } from '../kernel/pins.ts'
 import { ListenerReason } from '../io/protocol.ts'
@@ -117,7 +117,8 @@ function keepPairs(keeper: Keeper, { pairs, endedPairs }: WorkerReport, { logger
 }
 
 function reachKeeper({ options, native, generation, log, kernel }: Base): Promise<Keeper> {
-  const pins = pinPaths(layoutDir(nodeDir(options.bpffs, options.node), layoutVersion))
+  const nodePins = nodeDir(options.bpffs, options.node)
+  const pins = pinPaths(layoutDir(nodePins, layoutVersion))
   return openKeeper({
     native,
     program: {
@@ -128,6 +129,8 @@ function reachKeeper({ options, native, generation, log, kernel }: Base): Promis
       queryQueuePin: join(pins.programs, 'query_queue'),
       pairLimitBytes: kernel.settings().pairLimitBytes,
       giveUpAfterMs: options.giveUpAfterMs,
+      ...(options.keeperHome === undefined ? {} : { home: options.keeperHome }),
+      ...removalOf(options, nodePins),
     },
     generation,
     scheduler: realTime,
@@ -137,6 +140,15 @@ function reachKeeper({ options, native, generation, log, kernel }: Base): Promis
         log.logger.error({ error: error.message }, 'no keeper: a restart would refuse connections')
     },
   })
+}
+
+function removalOf(
+  { removeAfterSeconds, state, takeoverSocket, keeperSocket }: NodeProxyOptions,
+  pins: string,
+): { readonly removal?: KeeperRemoval } {
+  if (removeAfterSeconds === undefined) return {}
+  const afterMs = removeAfterSeconds * 1_000
+  return { removal: { afterMs, pins, state, takeoverSocket: takeoverSocket ?? keeperSocket } }
 }
 
 function openAgent(

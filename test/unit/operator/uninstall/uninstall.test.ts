@@ -47,7 +47,7 @@ const options = {
   timeoutMs: 30_000,
 }
 
-test('pods leave before proxies end, these before a node is cleaned, the operator is last', async () => {
+test('pods leave before proxies end, then nodes are cleaned, the operator is last', async () => {
   const all = ['sluice-nodeproxy', 'sluice-operator', 'sluice-serving-ca', 'sluice-ca']
   const { api, log } = cluster(all, [0, 1, 2, 0, 1, 2])
   await uninstallCluster({ ...options, api })

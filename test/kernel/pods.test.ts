@@ -70,6 +70,24 @@ test('a pod that loses an address keeps nothing of it', async (t) => {
   void ipv6
 })
 
+test('another generation registers its own listeners, and closes them', async (t) => {
+  const rig = createRig(t)
+  const { native, kernel } = rig
+  const pod = await createPod(rig)
+  assert.ok(kernel.isSteeredTo(pod.enrolment))
+  const outbound4 = await native.netnsListen(pod.netnsFd, 4, 16)
+  kernel.enrolPod({ ...pod.enrolment, listeners: { ...pod.listeners, outbound4 } })
+  assert.ok(!kernel.isSteeredTo(pod.enrolment), 'the others are still ours')
+  native.closeFd(outbound4)
+  assert.equal(entries(rig, 'listeners'), 3)
+  assert.ok(!kernel.isSteeredTo(pod.enrolment))
+  kernel.enrolPod(pod.enrolment)
+  assert.ok(kernel.isSteeredTo(pod.enrolment))
+  const sockets = createSockets(rig)
+  const { rose } = rig.counted(() => sockets.connect(pod.netnsFd, service, 80))
+  assert.equal(rose.connectRedirected, 1)
+})
+
 test('leaving the mesh: existing connections go on, new ones go direct', async (t) => {
   const rig = createRig(t)
   const pod = await createPod(rig, { others: [service] })

@@ -116,3 +116,42 @@ test("a pod destroys the proxy's sockets in its namespace", async (t) => {
     assert.equal((await sockets(hostile, listeners)).length, four.length)
   })
 })
+
+/** Whether its next connection is intercepted: its own namespace shows which port it went to. */
+async function isIntercepted(client: LabPod, server: LabPod): Promise<boolean> {
+  const asking = startAsking(client, server.addresses.v4, port, { keep: true })
+  await waitFor('an answer', () => asking.answers().some(({ ok }) => ok))
+  const open = await sockets(client, 'state established ( dport ge :265 and dport le :388 )')
+  await asking.stop()
+  return open.length > 0
+}
+
+test('two generations of the proxy make new listeners, and the older one ends', async (t) => {
+  const { world, hostile, server } = await setUp(t)
+  if (!(await kernelDestroys(hostile))) {
+    return t.skip('kernel: without CONFIG_INET_DIAG_DESTROY nobody can destroy a socket')
+  }
+  const proxy = world.mesh.proxyOn('node1')
+  const older = proxy.process
+  const listening = (count: number) =>
+    waitFor(`${count} listeners`, async () => {
+      assert.equal((await sockets(hostile, listeners)).length, count)
+      return true
+    })
+  // With other ports it does not find the older one, which goes on looking after the pods.
+  const ports = { metrics: `${proxy.node.addresses.v4}:15021`, admin: '127.0.0.1:15001' }
+  const args = ['--metrics-address', ports.metrics, '--admin-address', ports.admin]
+  proxy.start({ args })
+  await proxy.waitReady()
+  await listening(4)
+  // The older one's are registered last, and go when it ends.
+  older.kill('SIGSTOP')
+  await destroy(hostile, listeners)
+  await listening(4)
+  older.kill('SIGCONT')
+  await listening(8)
+  older.kill('SIGTERM')
+  assert.equal((await older.exited).status, 0)
+  await waitFor('the pod to be in the mesh', () => isIntercepted(hostile, server))
+  await listening(4)
+})

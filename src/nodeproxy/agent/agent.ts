@@ -158,7 +158,8 @@ function newState(options: AgentOptions): State {
       cgroupOf: (uid) => state.cgroups.get(uid),
       ownerOf: (address, except) => ownerOf(records, address, except),
       lookAgain: (uid) => state.queue.add(uid),
-      listenersLost: (uid) => listenersLost(state, uid),
+      listenersLost: (uid) => told(state, uid, destroyed),
+      steeredElsewhere: (uid) => told(state, uid, displaced),
     },
     queue: createWorkQueue({
       work: (uid) => work(state, uid),
@@ -198,9 +199,12 @@ function workFailed(state: State, uid: string, error: unknown, retryInMs: number
   state.options.onError({ pod: podName(state.options.handles, uid), message, retryInMs })
 }
 
-function listenersLost(state: State, uid: string): void {
-  const message =
-    'its listeners were destroyed (root with NET_ADMIN in the pod can, by `ss -K`): making new ones'
+const destroyed =
+  'its listeners were destroyed (root with NET_ADMIN in the pod can, by `ss -K`): making new ones'
+const displaced =
+  'its connections came to listeners of another generation of the proxy, or to none: to these again'
+
+function told(state: State, uid: string, message: string): void {
   state.errors += 1
   state.options.onError({ pod: podName(state.options.handles, uid), message, retryInMs: 0 })
 }

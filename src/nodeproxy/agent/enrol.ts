@@ -32,8 +32,9 @@ export async function enrol(
     const [older] = await Promise.all([
       isNew ? openConnections(pid.procDir, pid.pid, own) : undefined,
       audience.serve({ podId, uid, netnsFd: netns.fd, addresses, listeners, enrolment }),
-      // Also what it keeps already: this proxy puts it again should the keeper be replaced.
-      listeners === had ? undefined : store.keep(netns.cookie, uid, listeners),
+      // Also what it keeps already: this proxy puts it again should the keeper be replaced, and
+      // another generation may have put its own.
+      store.keep(netns.cookie, uid, listeners),
     ])
     if (older !== undefined) {
       record.connectionsBefore = older

@@ -13,6 +13,7 @@ export interface AgentHandles {
   readonly kernel: Pick<
     Kernel,
     | 'enrolPod'
+    | 'isSteeredTo'
     | 'excludeNetns'
     | 'removePod'
     | 'removePodsExcept'

@@ -6,7 +6,7 @@ import { enrol, inForce } from './enrol.ts'
 import { allListen } from './listeners.ts'
 import type { AgentHandles } from './interfaces.ts'
 import { netnsOfPod } from './netns-of-pod.ts'
-import { type HeldNetns, type PodRecord, setState } from './record.ts'
+import { type Enrolled, type HeldNetns, type PodRecord, setState } from './record.ts'
 import { finishLeaving, forgetNetns, leave, leaveGraceMs } from './remove.ts'
 import type { WorkResult } from './work-queue.ts'
 
@@ -24,6 +24,8 @@ export interface ReconcileContext {
   readonly lookAgain: (uid: string) => void
   /** The listeners of this pod were destroyed; new ones are about to be made. */
   readonly listenersLost: (uid: string) => void
+  /** Its connections came to others than these listeners; that is about to end. */
+  readonly steeredElsewhere: (uid: string) => void
 }
 
 const done: WorkResult = { done: true }
@@ -75,7 +77,11 @@ function nothingNew(
   if (record.leftAtMs !== undefined) return false
   if (!enrolment.enrolled) return record.excluded && record.reason === enrolment.reason
   const { enrolled } = record
-  return enrolled?.enrolment === enrolment && allListen(handles.native, enrolled.listeners)
+  return enrolled?.enrolment === enrolment && isServed(handles, enrolled)
+}
+
+function isServed({ native, kernel }: AgentHandles, { addresses, listeners }: Enrolled): boolean {
+  return allListen(native, listeners) && kernel.isSteeredTo({ ...addresses, listeners })
 }
 
 /** What it was stays: a pod that configuration no longer names is about to end. */
@@ -164,6 +170,8 @@ async function enrolPod(
       if (waitMs > 0) return { againAfterMs: waitMs }
       record.replacedAtMs = context.nowMs()
       context.listenersLost(record.uid)
+    } else if (!isServed(context.handles, enrolled)) {
+      context.steeredElsewhere(record.uid)
     } else if (inForce(enrolled, enrolment, check.addresses)) {
       record.enrolled = { ...enrolled, enrolment }
       return done

@@ -41,18 +41,21 @@ export interface PodListeners {
   readonly inbound6?: number
 }
 
-export interface PodEnrolment {
+/** Textual addresses; one family may be absent, then connections of that family go direct. */
+export interface PodEndpoints {
+  readonly ipv4?: string
+  readonly ipv6?: string
+  readonly listeners: PodListeners
+}
+
+export interface PodEnrolment extends PodEndpoints {
   /** The agent's small number for this pod; comes back in origins and events. */
   readonly podId: number
   readonly netnsCookie: bigint
   /** An open descriptor of the netns; needed only during the call. */
   readonly netnsFd: number
-  /** Textual addresses; one family may be absent, then connections of that family go direct. */
-  readonly ipv4?: string
-  readonly ipv6?: string
   readonly failClosed: boolean
   readonly accelerate: Acceleration
-  readonly listeners: PodListeners
 }
 
 /**
@@ -138,6 +141,11 @@ export interface Kernel {
    * before what refers to them; what an earlier holder of the address left is cleared first.
    */
   enrolPod(pod: PodEnrolment): void
+  /**
+   * Whether the pod's connections come to these listeners. Not so when another generation of the
+   * proxy has registered its own, or had to close them.
+   */
+  isSteeredTo(pod: PodEndpoints): boolean
   /** Known, and not in the mesh: its connections go direct and are counted as such. */
   excludeNetns(netnsCookie: bigint): void
   /** The reverse of enrolPod or excludeNetns, in reverse order. Unknown ones are fine. */

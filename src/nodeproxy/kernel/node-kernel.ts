@@ -22,7 +22,15 @@ import { lookupSinceMs } from './lookups.ts'
 import type { MapFds } from './maps.ts'
 import { withNodeLock } from './node-lock.ts'
 import type { PinPaths } from './pins.ts'
-import { enrolPod, excludeNetns, isEnrolled, listPods, type PodContext, removePod } from './pods.ts'
+import {
+  enrolPod,
+  excludeNetns,
+  isEnrolled,
+  isSteeredTo,
+  listPods,
+  type PodContext,
+  removePod,
+} from './pods.ts'
 import { encodeSettings, type Settings } from './settings.ts'
 import { closeTargets, openTargets } from './targets.ts'
 import { layoutsBefore, removeLayout, removeNode } from './unload.ts'
@@ -98,6 +106,7 @@ function podMethods({ options, pins, loaded }: KernelParts) {
   }
   return {
     enrolPod: (pod) => enrolPod(context, pod),
+    isSteeredTo: (pod) => isSteeredTo(context, pod),
     excludeNetns: (netnsCookie) => excludeNetns(context, netnsCookie),
     removePod: (netnsCookie, reason) => removePod(context, netnsCookie, reason),
     removePodsExcept: (keep) => {

@@ -7,7 +7,7 @@ import {
   podLayout,
 } from './abi.ts'
 import { exists, failed, must, mustBeGone } from './errors.ts'
-import type { PodEnrolment, RemovalReason } from './kernel.ts'
+import type { PodEndpoints, PodEnrolment, RemovalReason } from './kernel.ts'
 import { addressBytes, decode, decodeAll, encode, u64Bytes, type Value } from './layout.ts'
 import type { MapFds } from './maps.ts'
 import { requireProgram } from './load.ts'
@@ -158,11 +158,38 @@ function listenerKey(address: string, direction: keyof typeof directions): Uint8
   return encode(listenerKeyLayout, { addr: address, direction: directions[direction] })
 }
 
+/** What stands in the map of listeners for this pod. */
+function listenerEntries({ ipv4, ipv6, listeners }: PodEndpoints) {
+  const entry = (
+    address: string | undefined,
+    direction: keyof typeof directions,
+    fd: number | undefined,
+  ) =>
+    address === undefined || fd === undefined
+      ? []
+      : [{ address, direction, fd, key: listenerKey(address, direction) }]
+  return [
+    ...entry(ipv4, 'outbound', listeners.outbound4),
+    ...entry(ipv4, 'inbound', listeners.inbound4),
+    ...entry(ipv6, 'outbound', listeners.outbound6),
+    ...entry(ipv6, 'inbound', listeners.inbound6),
+  ]
+}
+
+/** To user space a sockhash tells its sockets' cookies. */
+export function isSteeredTo({ native, maps }: PodContext, pod: PodEndpoints): boolean {
+  const cookie = new BigUint64Array(1)
+  const bytes = new Uint8Array(cookie.buffer)
+  return listenerEntries(pod).every(
+    ({ key, fd }) =>
+      native.bpfMapLookup(maps.listeners, key, bytes) === 0 &&
+      cookie[0] === native.socketCookie(fd),
+  )
+}
+
 function putListeners(context: PodContext, pod: PodEnrolment, undo: Undo): void {
   const { native, maps } = context
-  const put = (address: string | undefined, direction: 'outbound' | 'inbound', fd?: number) => {
-    if (address === undefined || fd === undefined) return
-    const key = listenerKey(address, direction)
+  for (const { address, direction, fd, key } of listenerEntries(pod)) {
     must(
       `register the ${direction} listener of ${address}`,
       native.bpfMapUpdate(maps.listeners, key, u64Bytes(BigInt(fd)), 0),
@@ -171,10 +198,6 @@ function putListeners(context: PodContext, pod: PodEnrolment, undo: Undo): void 
       undo.add(() => native.bpfMapDelete(maps.listeners, key))
     }
   }
-  put(pod.ipv4, 'outbound', pod.listeners.outbound4)
-  put(pod.ipv4, 'inbound', pod.listeners.inbound4)
-  put(pod.ipv6, 'outbound', pod.listeners.outbound6)
-  put(pod.ipv6, 'inbound', pod.listeners.inbound6)
 }
 
 function putAddress(context: PodContext, address: string, pod: PodEntry, undo: Undo): void {

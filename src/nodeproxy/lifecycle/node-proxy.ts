@@ -34,6 +34,8 @@ export async function serve(parts: Parts, undo: AsyncDisposableStack): Promise<N
   beatOnceServed(parts)
   const replaced = await replacePredecessor(parts)
   kernel.goLive()
+  // Until it left, the predecessor looked after the pods too, and may have replaced listeners.
+  if (replaced) agent.configurationChanged()
   phases.end('live')
   // What only people and scrapers wait for is loaded now.
   const { openReporting } = await import('./reporting.ts')

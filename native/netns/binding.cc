@@ -1,4 +1,4 @@
-// netnsOpen, netnsListen, socketListens, netnsInspect.
+// netnsOpen, netnsListen, socketListens, netnsInspect, netnsConnections, netnsEndConnections.
 #include <fcntl.h>
 #include <linux/nsfs.h>
 #include <sched.h>
@@ -6,9 +6,11 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "base/args.h"
 #include "base/is_listener.h"
+#include "netns/connections.h"
 #include "netns/inspect.h"
 #include "netns/netns_thread.h"
 #include "netns/register.h"
@@ -30,6 +32,9 @@ struct Call {
   int backlog = 0;
   UniqueFd listener;
   NetnsFacts facts;
+  std::vector<ConnectionName> connections;
+  uint32_t ended = 0;
+  Napi::Value (*result)(Napi::Env, Call&) = nullptr;  // of a call that went well
 
   explicit Call(Napi::Env env) : deferred(Napi::Promise::Deferred::New(env)) {}
 };
@@ -53,10 +58,8 @@ void Settle(Napi::Env env, Napi::Function, Call* call) {
   if (call->error != 0) {
     ThrowErrno(env, call->error, call->what + ": cannot " + call->step);
     call->deferred.Reject(env.GetAndClearPendingException().Value());
-  } else if (call->listener.valid()) {
-    call->deferred.Resolve(Napi::Number::New(env, call->listener.release()));
   } else {
-    call->deferred.Resolve(FactsObject(env, call->facts));
+    call->deferred.Resolve(call->result(env, *call));
   }
 }
 
@@ -128,6 +131,9 @@ Napi::Value Listen(const Napi::CallbackInfo& info, NetnsCalls& calls) {
   if (call == nullptr) return env.Undefined();
   call->family = family == 6 ? AF_INET6 : AF_INET;
   call->backlog = backlog;
+  call->result = [](Napi::Env env, Call& call) -> Napi::Value {
+    return Napi::Number::New(env, call.listener.release());
+  };
   return Run(env, calls, std::move(call), [](Call& call) {
     const int fd = ListenHere(call.family, call.backlog, &call.step);
     if (fd >= 0) call.listener.reset(fd);
@@ -142,8 +148,49 @@ Napi::Value Inspect(const Napi::CallbackInfo& info, NetnsCalls& calls) {
   if (!args.ok()) return env.Undefined();
   auto call = NewCall(env, netns_fd, "inspection of the network namespace");
   if (call == nullptr) return env.Undefined();
+  call->result = [](Napi::Env env, Call& call) -> Napi::Value {
+    return FactsObject(env, call.facts);
+  };
   return Run(env, calls, std::move(call),
              [](Call& call) { return InspectHere(&call.facts, &call.step); });
+}
+
+Napi::Value Connections(const Napi::CallbackInfo& info, NetnsCalls& calls) {
+  const Napi::Env env = info.Env();
+  Args args(info, "netnsConnections");
+  const int netns_fd = args.Fd(0);
+  if (!args.ok()) return env.Undefined();
+  auto call = NewCall(env, netns_fd, "connections of the network namespace");
+  if (call == nullptr) return env.Undefined();
+  call->result = [](Napi::Env env, Call& call) -> Napi::Value {
+    const size_t size = call.connections.size() * sizeof(ConnectionName);
+    Napi::Uint8Array names = Napi::Uint8Array::New(env, size);
+    if (size > 0) memcpy(names.Data(), call.connections.data(), size);
+    return names;
+  };
+  return Run(env, calls, std::move(call),
+             [](Call& call) { return ListConnectionsHere(&call.connections, &call.step); });
+}
+
+Napi::Value EndConnections(const Napi::CallbackInfo& info, NetnsCalls& calls) {
+  const Napi::Env env = info.Env();
+  Args args(info, "netnsEndConnections");
+  const int netns_fd = args.Fd(0);
+  const Bytes names = args.Uint8Array(1);
+  if (!args.ok()) return env.Undefined();
+  if (names.size % sizeof(ConnectionName) != 0) {
+    return ThrowErrno(env, EINVAL, "netnsEndConnections: these are no names of connections");
+  }
+  auto call = NewCall(env, netns_fd, "end of connections of the network namespace");
+  if (call == nullptr) return env.Undefined();
+  call->connections.resize(names.size / sizeof(ConnectionName));
+  if (names.size > 0) memcpy(call->connections.data(), names.data, names.size);
+  call->result = [](Napi::Env env, Call& call) -> Napi::Value {
+    return Napi::Number::New(env, call.ended);
+  };
+  return Run(env, calls, std::move(call), [](Call& call) {
+    return EndConnectionsHere(call.connections, &call.ended, &call.step);
+  });
 }
 
 Napi::Value Open(const Napi::CallbackInfo& info) {
@@ -182,6 +229,16 @@ void RegisterNetns(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(
                   env, [calls](const Napi::CallbackInfo& info) { return Inspect(info, *calls); },
                   "netnsInspect"));
+  exports.Set("netnsConnections",
+              Napi::Function::New(
+                  env,
+                  [calls](const Napi::CallbackInfo& info) { return Connections(info, *calls); },
+                  "netnsConnections"));
+  exports.Set("netnsEndConnections",
+              Napi::Function::New(
+                  env,
+                  [calls](const Napi::CallbackInfo& info) { return EndConnections(info, *calls); },
+                  "netnsEndConnections"));
 }
 
 }  // namespace sluice

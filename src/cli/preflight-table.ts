@@ -5,7 +5,9 @@ import { type Terminal, wrap } from './terminal.ts'
 
 type Style = 'green' | 'yellow' | 'red' | 'dim' | 'bold'
 
-const marks: Readonly<Record<CheckStatus, { symbol: string; style: Style }>> = {
+export type Mark = CheckStatus
+
+const marks: Readonly<Record<Mark, { symbol: string; style: Style }>> = {
   ok: { symbol: '√', style: 'green' },
   warn: { symbol: '‼', style: 'yellow' },
   fail: { symbol: '×', style: 'red' },
@@ -43,17 +45,26 @@ export function summarise(verdict: Verdict): string {
       .map((check) => check.id)
     return `Sluice cannot run here: ${failed.join(', ')}.`
   }
-  const off = featuresOf(verdict)
-    .filter(([, feature]) => !feature.on)
-    .map(([name]) => name)
+  const off = featuresOff(verdict)
   return off.length === 0
     ? 'Sluice runs here with every feature.'
     : `Sluice runs here, without: ${off.join(', ')}.`
 }
 
+export function featuresOff(verdict: Verdict): readonly FeatureName[] {
+  return featuresOf(verdict)
+    .filter(([, feature]) => !feature.on)
+    .map(([name]) => name)
+}
+
+/** The symbol of a status, painted where that is wanted. */
+export function marked(mark: Mark, terminal: Terminal): string {
+  const { symbol, style } = marks[mark]
+  return painter(terminal)(style, symbol)
+}
+
 function renderCheck(check: Check, titleColumns: number, terminal: Terminal): readonly string[] {
-  const { symbol, style } = marks[check.status]
-  const mark = painter(terminal)(style, symbol)
+  const mark = marked(check.status, terminal)
   const head = `${mark} ${check.title.padEnd(titleColumns)}  `
   const indent = ' '.repeat(titleColumns + 4)
   const [first = '', ...more] = wrap(check.detail, textColumns(terminal, indent.length))
@@ -66,8 +77,7 @@ function renderCheck(check: Check, titleColumns: number, terminal: Terminal): re
 function renderSkipped(checks: readonly Check[], terminal: Terminal): readonly string[] {
   const skipped = checks.filter((check) => check.status === 'skip')
   if (skipped.length === 0) return []
-  const { symbol, style } = marks.skip
-  const mark = painter(terminal)(style, symbol)
+  const mark = marked('skip', terminal)
   const titles = skipped.map((check) => check.id).join(', ')
   return [
     `${mark} Not probed, because what they need is missing (${skipped.length})`,
@@ -85,8 +95,7 @@ function renderFeature(
   { features }: Verdict,
   terminal: Terminal,
 ): readonly string[] {
-  const { symbol, style } = feature.on ? marks.ok : marks.warn
-  const mark = painter(terminal)(style, symbol)
+  const mark = marked(feature.on ? 'ok' : 'warn', terminal)
   if (feature.on) return [`${mark} ${name}`]
   // Everything builds on interception: its reasons are told once.
   const base = new Set(name === 'interception' ? [] : features.interception.missing)

@@ -20,6 +20,8 @@ export interface Locality {
 
 export type Acceleration = 'auto' | 'full' | 'off'
 export type FailureMode = 'open' | 'closed'
+/** What becomes of connections that are older than a pod's enrolment. */
+export type OldConnections = 'keep' | 'reset'
 export type TunnelProtocol = 'none' | 'hbone'
 
 /** A pod or VM that can be at either end of a connection. `uid` is cluster/kind/namespace/name. */
@@ -129,6 +131,7 @@ export interface PodEnrolment {
   readonly reason: string
   readonly acceleration: Acceleration
   readonly failureMode: FailureMode
+  readonly oldConnections: OldConnections
 }
 
 /** Mesh-wide settings; one object. */
@@ -143,6 +146,7 @@ export interface MeshSettings {
   readonly outside: 'allow' | 'refuse'
   readonly acceleration: Acceleration
   readonly failureMode: FailureMode
+  readonly oldConnections: OldConnections
 }
 
 export type Resource = Workload | Service | PodEnrolment | MeshSettings

@@ -68,6 +68,16 @@ export interface Native extends NativeSockets {
   socketListens(fd: number): boolean
   netnsInspect(netnsFd: number): Promise<NetnsFacts>
   /**
+   * Open TCP connections of the namespace that leave it, `connectionNameBytes` each: names for
+   * netnsEndConnections, which mean these very sockets and no later ones.
+   */
+  netnsConnections(netnsFd: number): Promise<Uint8Array>
+  /**
+   * Resets them, at both ends. @returns how many: some may have ended by themselves. Rejects with
+   * EOPNOTSUPP where the kernel has no CONFIG_INET_DIAG_DESTROY.
+   */
+  netnsEndConnections(netnsFd: number, names: Uint8Array): Promise<number>
+  /**
    * Opens the file of a network namespace (as in /proc/PID/ns/net); throws EINVAL when it is
    * another file.
    */
@@ -111,6 +121,8 @@ export interface Native extends NativeSockets {
   reactorCreate(options: ReactorOptions, onEvents: () => void): Reactor
   clockMonotonicNs(): bigint
 }
+
+export const connectionNameBytes = 52
 
 export interface BpfLoadOptions {
   /**

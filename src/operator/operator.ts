@@ -3,6 +3,7 @@ import { anyAddress } from '../any-address.ts'
 import { createBackOff } from '../model/back-off.ts'
 import { packageVersion } from '../package-version.ts'
 import { defaultMesh } from './compile/compile.ts'
+import type { Kind } from './compile/facts.ts'
 import { formatProblem } from './compile/problem.ts'
 import { type ForeignApis, startForeignApis } from './foreign/foreign-apis.ts'
 import { serveOperatorHttp } from './http.ts'
@@ -19,6 +20,7 @@ import { openReportBook, type ReportBook } from './report/report-book.ts'
 import { createStatusAnswers, type StatusAnswers } from './report/status-answers.ts'
 import { createAuthorityStore } from './serving/authority-store.ts'
 import { openServing, type Serving } from './serving/serving.ts'
+import { startPodEvents } from './status/pod-events.ts'
 import { startTaintRemover } from './status/start-up-taint.ts'
 import { startStatusWriter, type StatusWriter } from './status/status-writer.ts'
 
@@ -49,6 +51,7 @@ export async function startOperator(
   undo.defer(() => sources.stop())
   undo.defer(() => foreign.stop())
   undo.defer(() => status.stop())
+  undo.defer(keepPodEvents(parts, options.podName, api, log))
   undo.defer(async () => grpc.close())
   undo.defer(async () => election.stop())
   if (options.startUpTaint) undo.defer(removeTaints(parts, api, log))
@@ -127,6 +130,7 @@ function openParts(
     api,
     podName,
     problems: () => compiler.problems(),
+    uidOf: ({ kind, namespace, name }) => compiler.uidOf(kind as Kind, namespace, name),
     meshConfigs: () => sources.meshConfigs,
     meshes: () => foreign.meshes,
     onError: (error) => log.warn({ error: error.message }, 'status trouble'),
@@ -248,6 +252,17 @@ function removeTaints({ reports }: Parts, api: KubeApi, log: Logger): () => void
     onRemoved: (node) => log.info({ node }, 'its agent is ready: the start-up taint is removed'),
     onError: (node, error) => log.warn({ node, error: error.message }, 'start-up taint trouble'),
   })
+}
+
+/** @returns what ends it */
+function keepPodEvents(
+  { publisher: { snapshot }, reports }: Parts,
+  podName: string,
+  api: KubeApi,
+  log: Logger,
+): () => void {
+  const onError = (error: Error) => log.warn({ error: error.message }, 'event trouble')
+  return startPodEvents({ api, podName, snapshot, reports, onError })
 }
 
 /** @returns what ends it */

@@ -99,7 +99,7 @@ function checkKernels(nodes: readonly HeardNode[]): readonly Finding[] {
         .map(({ name, reason }) => `${name}: ${reason}`)
         .join(', ')
   const isHooks = (name: string) => name === 'hooks'
-  const preflight = 'sluice preflight on that node says what it lacks'
+  const preflight = 'sluice preflight --cluster says what each node lacks'
   const mapHint = 'see docs/limits.md for what fills it'
   const almost = checkEach(
     nodes,
@@ -136,9 +136,11 @@ function checkEach<T extends NodeRow>(
   hint: string,
   faultOf: (node: T) => string,
 ): Finding {
-  const faults = nodes.flatMap((node) => {
-    const fault = faultOf(node)
-    return fault === '' ? [] : [`${node.node}: ${fault}`]
+  const groups = Map.groupBy(nodes, faultOf)
+  groups.delete('')
+  const faults = [...groups].map(([fault, found]) => {
+    const names = found.map(({ node }) => node)
+    return `${listed(names)}: ${fault}`
   })
   return faults.length === 0 ? ok(section, title) : report(section, title, listed(faults), hint)
 }

@@ -25,8 +25,9 @@ export function fail(section: string, title: string, detail: string, hint: strin
 
 const shownAtMost = 5
 
-/** The first of many, and how many more there are. */
+/** The first of many, and how many more there are. Sentences are not joined by commas. */
 export function listed(items: readonly string[]): string {
   const more = items.length > shownAtMost ? ` and ${items.length - shownAtMost} more` : ''
-  return items.slice(0, shownAtMost).join(', ') + more
+  const separator = items.some((item) => item.includes(', ')) ? '; ' : ', '
+  return items.slice(0, shownAtMost).join(separator) + more
 }

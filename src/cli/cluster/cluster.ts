@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { Command } from 'commander'
-import type { KubeApi } from '../../operator/kube/api.ts'
+import type { KubeReader } from '../../operator/kube/api.ts'
 
 /** The cluster that a verb asks. */
 export interface Cluster {
-  readonly api: Pick<KubeApi, 'call'>
+  readonly api: Pick<KubeReader, 'call' | 'text'>
   /** A connection to a port of a pod's loopback address, as kubectl port-forward makes it. */
   forward(namespace: string, pod: string, port: number): Promise<Duplex>
 }

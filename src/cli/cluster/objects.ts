@@ -5,17 +5,32 @@ export interface ObjectMeta {
   readonly namespace?: string
   readonly uid?: string
   readonly labels?: Readonly<Record<string, string>>
+  readonly creationTimestamp?: string
 }
 
 export interface Condition {
   readonly type?: string
   readonly status?: string
+  readonly message?: string
+}
+
+export interface ContainerStatus {
+  readonly state?: {
+    readonly waiting?: { readonly reason?: string; readonly message?: string }
+    readonly terminated?: object
+  }
 }
 
 export interface Pod {
   readonly metadata?: ObjectMeta
   readonly spec?: { readonly nodeName?: string }
-  readonly status?: { readonly phase?: string; readonly conditions?: readonly Condition[] }
+  readonly status?: {
+    readonly phase?: string
+    readonly reason?: string
+    readonly message?: string
+    readonly conditions?: readonly Condition[]
+    readonly containerStatuses?: readonly ContainerStatus[]
+  }
 }
 
 export interface LabelSelector {
@@ -52,8 +67,16 @@ export interface KubeNode {
   readonly status?: { readonly conditions?: readonly Condition[] }
 }
 
+export interface Container {
+  readonly name?: string
+  readonly image?: string
+}
+
 export interface DaemonSet {
   readonly metadata?: ObjectMeta
+  readonly spec?: {
+    readonly template?: { readonly spec?: { readonly containers?: readonly Container[] } }
+  }
   readonly status?: {
     readonly desiredNumberScheduled?: number
     readonly updatedNumberScheduled?: number

@@ -8,6 +8,10 @@ export function openCluster({ kubeconfig, context }: ClusterOptions): Cluster {
   const config = new KubeConfig()
   if (kubeconfig === undefined) config.loadFromDefault()
   else config.loadFromFile(kubeconfig)
+  // What the library makes up where it finds nothing.
+  if (config.getCurrentCluster()?.server === 'http://localhost:8080') {
+    throw new Error('no kubeconfig was found: set KUBECONFIG, or give --kubeconfig')
+  }
   if (context !== undefined) {
     const names = config.getContexts().map(({ name }) => name)
     if (!names.includes(context)) {

@@ -1,10 +1,17 @@
 import { type Fields, readChoice, readFlag, readText } from '../fields.ts'
-import type { Acceleration, FailureMode, MeshSettings, PodEnrolment } from '../resources.ts'
+import type {
+  Acceleration,
+  FailureMode,
+  MeshSettings,
+  OldConnections,
+  PodEnrolment,
+} from '../resources.ts'
 import { decodeIps } from './address-codec.ts'
 import { omitDefaults } from './omit-defaults.ts'
 
 const accelerations = ['auto', 'full', 'off'] as const satisfies readonly Acceleration[]
 const failureModes = ['open', 'closed'] as const satisfies readonly FailureMode[]
+const oldConnections = ['keep', 'reset'] as const satisfies readonly OldConnections[]
 
 const enrolmentDefaults = {
   addresses: [],
@@ -12,6 +19,7 @@ const enrolmentDefaults = {
   reason: '',
   acceleration: 'auto',
   failureMode: 'open',
+  oldConnections: 'keep',
 } as const
 
 const settingsDefaults = {
@@ -19,6 +27,7 @@ const settingsDefaults = {
   outside: 'allow',
   acceleration: 'auto',
   failureMode: 'open',
+  oldConnections: 'keep',
 } as const
 
 export function encodeEnrolment(enrolment: PodEnrolment): object {
@@ -38,6 +47,12 @@ export function decodeEnrolment(fields: Fields): PodEnrolment {
     reason: readText(fields, 'reason', enrolmentDefaults.reason),
     acceleration: readChoice(fields, 'acceleration', accelerations, enrolmentDefaults.acceleration),
     failureMode: readChoice(fields, 'failureMode', failureModes, enrolmentDefaults.failureMode),
+    oldConnections: readChoice(
+      fields,
+      'oldConnections',
+      oldConnections,
+      enrolmentDefaults.oldConnections,
+    ),
   }
 }
 
@@ -60,5 +75,11 @@ export function decodeSettings(fields: Fields): MeshSettings {
     outside: readChoice(fields, 'outside', ['allow', 'refuse'], settingsDefaults.outside),
     acceleration: readChoice(fields, 'acceleration', accelerations, settingsDefaults.acceleration),
     failureMode: readChoice(fields, 'failureMode', failureModes, settingsDefaults.failureMode),
+    oldConnections: readChoice(
+      fields,
+      'oldConnections',
+      oldConnections,
+      settingsDefaults.oldConnections,
+    ),
   }
 }

@@ -160,6 +160,7 @@ function newState(options: AgentOptions): State {
       lookAgain: (uid) => state.queue.add(uid),
       listenersLost: (uid) => told(state, uid, destroyed),
       steeredElsewhere: (uid) => told(state, uid, displaced),
+      olderStay: (uid, why) => told(state, uid, olderWords(why)),
     },
     queue: createWorkQueue({
       work: (uid) => work(state, uid),
@@ -203,6 +204,10 @@ const destroyed =
   'its listeners were destroyed (root with NET_ADMIN in the pod can, by `ss -K`): making new ones'
 const displaced =
   'its connections came to listeners of another generation of the proxy, or to none: to these again'
+
+const olderWords = (why: string): string =>
+  `connections older than its enrolment could not be reset: ${why}; ` +
+  'they stay outside of the mesh until the app makes them anew, as after a restart of the pod'
 
 function told(state: State, uid: string, message: string): void {
   state.errors += 1

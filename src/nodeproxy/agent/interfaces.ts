@@ -8,7 +8,13 @@ import type { PodAddresses } from './addresses.ts'
 export interface AgentHandles {
   readonly native: Pick<
     Native,
-    'netnsOpen' | 'netnsInspect' | 'netnsListen' | 'socketListens' | 'closeFd'
+    | 'netnsOpen'
+    | 'netnsInspect'
+    | 'netnsListen'
+    | 'netnsConnections'
+    | 'netnsEndConnections'
+    | 'socketListens'
+    | 'closeFd'
   >
   readonly kernel: Pick<
     Kernel,

@@ -1,13 +1,16 @@
 import { statSync } from 'node:fs'
 import type { PodEnrolment } from '../../model/resources.ts'
+import { sandboxedRuntime } from '../../model/sandbox.ts'
 import { addressList, checkAddresses } from './addresses.ts'
 import type { PodCgroup } from './cgroup-tree.ts'
 import { enrol, inForce } from './enrol.ts'
 import { allListen } from './listeners.ts'
 import type { AgentHandles } from './interfaces.ts'
 import { netnsOfPod } from './netns-of-pod.ts'
+import { resetOlderConnections } from './older-connections.ts'
 import { type Enrolled, type HeldNetns, type PodRecord, setState } from './record.ts'
 import { finishLeaving, forgetNetns, leave, leaveGraceMs } from './remove.ts'
+import { sandboxShim } from './sandbox.ts'
 import type { WorkResult } from './work-queue.ts'
 
 export interface ReconcileContext {
@@ -26,6 +29,8 @@ export interface ReconcileContext {
   readonly listenersLost: (uid: string) => void
   /** Its connections came to others than these listeners; that is about to end. */
   readonly steeredElsewhere: (uid: string) => void
+  /** Connections older than the enrolment of this pod could not be reset. */
+  readonly olderStay: (uid: string, why: string) => void
 }
 
 const done: WorkResult = { done: true }
@@ -96,7 +101,7 @@ function inNodeNetns(context: ReconcileContext, record: PodRecord, now: number):
   record.inNodeNetnsSinceMs ??= now
   const waitedMs = now - record.inNodeNetnsSinceMs
   const says = context.handles.enrolments.get(record.uid)
-  if (waitedMs < startGraceMs && says?.reason !== 'hostNetwork') {
+  if (waitedMs < startGraceMs && says?.reason.startsWith('hostNetwork') !== true) {
     setState(record, 'starting', "its processes are in the node's network namespace so far", now)
     return { againAfterMs: Math.max(10, Math.min(waitedMs / 2, 500)) }
   }
@@ -151,6 +156,12 @@ async function enrolPod(
   facts: { netns: HeldNetns; inside: readonly string[]; pid: number },
   enrolment: PodEnrolment,
 ): Promise<WorkResult> {
+  const { enrolled } = record
+  const shim = enrolled === undefined ? sandboxShim(context.procDir, facts.pid) : undefined
+  if (shim !== undefined) {
+    const reason = sandboxedRuntime(`its shim is ${shim}`)
+    return excludePod(context, record, facts.netns, { ...enrolment, reason })
+  }
   const owner = (address: string): string | undefined => context.ownerOf(address, record.uid)
   const check = checkAddresses(enrolment.addresses, facts.inside, owner)
   if (!check.ok) throw new Error(check.reason)
@@ -163,7 +174,6 @@ async function enrolPod(
         'if that one has ended this solves itself, else two pods claim one address',
     )
   }
-  const { enrolled } = record
   if (enrolled !== undefined && record.leftAtMs === undefined) {
     if (!allListen(context.handles.native, enrolled.listeners)) {
       const waitMs = (record.replacedAtMs ?? 0) + replaceEveryMs - context.nowMs()
@@ -174,6 +184,7 @@ async function enrolPod(
       context.steeredElsewhere(record.uid)
     } else if (inForce(enrolled, enrolment, check.addresses)) {
       record.enrolled = { ...enrolled, enrolment }
+      await resetOlderConnections(context, record)
       return done
     }
   }
@@ -193,5 +204,6 @@ async function enrolPod(
   setState(record, 'enrolled', '', context.nowMs())
   // An earlier proxy may have done it.
   record.sinceMs = context.handles.kernel.enrolledSinceMs(facts.netns.cookie) ?? record.sinceMs
+  await resetOlderConnections(context, record)
   return done
 }

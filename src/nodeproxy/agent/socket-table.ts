@@ -55,6 +55,26 @@ export function parseLine(line: string): string | undefined {
   return `${local} ${remote}`
 }
 
+/** The same names for what the addon lists: 52 bytes a connection, see connections.h. */
+export function connectionName(bytes: Uint8Array): string {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const words = view.getUint32(0, true) === ipv4 ? 1 : 4
+  const end = (address: number, port: number) => {
+    const parts = Array.from({ length: words }, (_, word) =>
+      hex(view.getUint32(address + 4 * word, true), 8),
+    )
+    return `${parts.join('')}:${hex(view.getUint16(port), 4)}`
+  }
+  return `${end(8, 4)} ${end(24, 6)}`
+}
+
+/** AF_INET. */
+const ipv4 = 2
+
+function hex(value: number, digits: number): string {
+  return value.toString(16).toUpperCase().padStart(digits, '0')
+}
+
 function isLoopback(address: string): boolean {
   if (address === loopback6) return true
   const tail = address.startsWith(mapped) ? address.slice(mapped.length) : address

@@ -1,6 +1,13 @@
-import { type FieldError, readFields, readObject, readRaw, show } from '../../model/fields.ts'
+import {
+  type FieldError,
+  readFields,
+  readObject,
+  readRaw,
+  readText,
+  show,
+} from '../../model/fields.ts'
 import { annotationFaults, annotationsInForce } from './annotations.ts'
-import type { Facts, Kind, NamespaceFacts, NodeFacts } from './facts.ts'
+import type { Facts, Kind, NamespaceFacts, NodeFacts, RuntimeClassFacts } from './facts.ts'
 import type { Problem, ReportProblem } from './problem.ts'
 import { readMeshConfig } from './read-mesh-config.ts'
 import { readMeta } from './read-meta.ts'
@@ -23,6 +30,13 @@ const readers: Readonly<
   Record<Kind, { apiVersion: string; read: (fields: ReturnType<typeof readFields>) => Facts }>
 > = {
   MeshConfig: { apiVersion: 'sluice.dev/v1alpha1', read: readMeshConfig },
+  RuntimeClass: {
+    apiVersion: 'node.k8s.io/v1',
+    read: (fields): RuntimeClassFacts => ({
+      ...readMeta(fields, 'RuntimeClass'),
+      handler: readText(fields, 'handler'),
+    }),
+  },
   Namespace: { apiVersion: 'v1', read: (fields): NamespaceFacts => readMeta(fields, 'Namespace') },
   Node: { apiVersion: 'v1', read: (fields): NodeFacts => readMeta(fields, 'Node') },
   Pod: { apiVersion: 'v1', read: readPod },
@@ -115,7 +129,7 @@ function readFacts(object: unknown, report: ReportHere): ReadFacts | undefined {
   }
 }
 
-type Subject = Pick<Problem, 'kind' | 'namespace' | 'name'>
+type Subject = Pick<Problem, 'kind' | 'namespace' | 'name' | 'uid'>
 type ReportHere = (problem: Omit<Problem, keyof Subject | 'place'>) => void
 
 /** As far as it can be told. */
@@ -124,10 +138,12 @@ function subjectOf(object: unknown, index: number): Subject {
   const metadata = readObject({ ...fields, report: () => {} }, 'metadata')
   const text = (value: unknown) => (typeof value === 'string' ? value : '')
   const name = text(readRaw(metadata, 'name'))
+  const uid = text(readRaw(metadata, 'uid'))
   return {
     kind: text(readRaw(fields, 'kind')) || 'object',
     namespace: text(readRaw(metadata, 'namespace')),
     name: name === '' ? `number ${index + 1}` : name,
+    ...(uid === '' ? {} : { uid }),
   }
 }
 

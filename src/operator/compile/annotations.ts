@@ -1,4 +1,4 @@
-import type { Acceleration, FailureMode } from '../../model/resources.ts'
+import type { Acceleration, FailureMode, OldConnections } from '../../model/resources.ts'
 import type { ObjectFacts } from './facts.ts'
 
 /** What people write on namespaces and pods, and the values it may have. */
@@ -6,6 +6,7 @@ export const annotationValues: Readonly<Record<string, readonly string[]>> = {
   'sluice.dev/enroll': ['true', 'false'],
   'sluice.dev/accelerate': ['auto', 'full', 'off'],
   'sluice.dev/failure-mode': ['open', 'closed'],
+  'sluice.dev/old-connections': ['keep', 'reset'],
 }
 
 export const annotationPrefix = 'sluice.dev/'
@@ -26,6 +27,11 @@ export function accelerationWish(object: Annotated): Acceleration | undefined {
 export function failureModeWish(object: Annotated): FailureMode | undefined {
   const value = object?.annotations['sluice.dev/failure-mode']
   return value === 'open' || value === 'closed' ? value : undefined
+}
+
+export function oldConnectionsWish(object: Annotated): OldConnections | undefined {
+  const value = object?.annotations['sluice.dev/old-connections']
+  return value === 'keep' || value === 'reset' ? value : undefined
 }
 
 export interface AnnotationFault {

@@ -1,9 +1,9 @@
 import { compareNames } from '../../model/diff.ts'
 import { sameData } from '../../model/equal.ts'
 import type { Locality, MeshSettings, PodEnrolment, Workload } from '../../model/resources.ts'
-import { accelerationWish, failureModeWish } from './annotations.ts'
+import { accelerationWish, failureModeWish, oldConnectionsWish } from './annotations.ts'
 import { chooseEnrolment, hasEnded } from './enrolment.ts'
-import type { Lookup, NamespaceFacts, NodeFacts, PodFacts } from './facts.ts'
+import type { Lookup, NamespaceFacts, NodeFacts, PodFacts, RuntimeClassFacts } from './facts.ts'
 import type { ReportProblem } from './problem.ts'
 import { workloadNames } from './workload-labels.ts'
 
@@ -17,6 +17,7 @@ export interface PodSurroundings {
   readonly mesh: MeshSettings
   readonly namespaces: Lookup<NamespaceFacts>
   readonly nodes: Lookup<NodeFacts>
+  readonly runtimeClasses: Lookup<RuntimeClassFacts>
 }
 
 /** Pods that have no node yet are nobody's work. */
@@ -53,6 +54,7 @@ interface PodMemo extends CompiledPod {
   readonly mesh: MeshSettings
   readonly namespace: NamespaceFacts | undefined
   readonly node: NodeFacts | undefined
+  readonly runtimeClass: RuntimeClassFacts | undefined
 }
 
 /**
@@ -68,12 +70,17 @@ export function compilePod(
   const { mesh } = around
   const namespace = around.namespaces.get(pod.namespace)
   const node = around.nodes.get(pod.node)
+  const runtimeClass = around.runtimeClasses.get(pod.runtimeClass)
   const memo = memos.get(pod)
-  const same = memo?.mesh === mesh && memo.namespace === namespace && memo.node === node
+  const same =
+    memo?.mesh === mesh &&
+    memo.namespace === namespace &&
+    memo.node === node &&
+    memo.runtimeClass === runtimeClass
   if (same && sameData(memo.ips, ips)) return memo
   const workload = hasEnded(pod) ? undefined : compileWorkload(pod, ips, around)
   const enrolment = compileEnrolment(pod, ips, around, workload?.uid ?? '')
-  memos.set(pod, { ips, mesh, namespace, node, workload, enrolment })
+  memos.set(pod, { ips, mesh, namespace, node, runtimeClass, workload, enrolment })
   return { workload, enrolment }
 }
 
@@ -139,8 +146,10 @@ function isRather(a: PodFacts, b: PodFacts): boolean {
 function compileWorkload(
   pod: PodFacts,
   ips: readonly string[],
-  { mesh, namespaces, nodes }: PodSurroundings,
+  { mesh, namespaces, nodes, runtimeClasses }: PodSurroundings,
 ): Workload {
+  const namespace = namespaces.get(pod.namespace)
+  const runtimeClass = runtimeClasses.get(pod.runtimeClass)
   return {
     type: 'workload',
     uid: `${mesh.cluster}/Pod/${pod.namespace}/${pod.name}`,
@@ -154,7 +163,7 @@ function compileWorkload(
     serviceAccount: pod.serviceAccount,
     locality: localityOf(nodes.get(pod.node)),
     tunnel: 'none',
-    enrolled: chooseEnrolment(pod, namespaces.get(pod.namespace)).enrolled,
+    enrolled: chooseEnrolment(pod, namespace, runtimeClass).enrolled,
     ready: pod.ready,
     ...workloadNames(pod),
   }
@@ -172,7 +181,7 @@ export function localityOf(node: NodeFacts | undefined): Locality {
 function compileEnrolment(
   pod: PodFacts,
   ips: readonly string[],
-  { mesh, namespaces }: PodSurroundings,
+  { mesh, namespaces, runtimeClasses }: PodSurroundings,
   workload: string,
 ): PodEnrolment {
   const namespace = namespaces.get(pod.namespace)
@@ -184,8 +193,9 @@ function compileEnrolment(
     node: pod.node,
     workload,
     addresses: ips,
-    ...chooseEnrolment(pod, namespace),
+    ...chooseEnrolment(pod, namespace, runtimeClasses.get(pod.runtimeClass)),
     acceleration: accelerationWish(pod) ?? accelerationWish(namespace) ?? mesh.acceleration,
     failureMode: failureModeWish(pod) ?? failureModeWish(namespace) ?? mesh.failureMode,
+    oldConnections: oldConnectionsWish(pod) ?? oldConnectionsWish(namespace) ?? mesh.oldConnections,
   }
 }

@@ -23,6 +23,7 @@ export const defaultMesh: MeshSettings = {
   outside: 'allow',
   acceleration: 'auto',
   failureMode: 'open',
+  oldConnections: 'keep',
 }
 
 export interface CompileOptions {
@@ -71,7 +72,9 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
   const nodes = new Map(ofKind(inForce, 'Node').map((node) => [node.name, node]))
   const namespaces = new Map(ofKind(inForce, 'Namespace').map((each) => [each.name, each]))
   const pods = ofKind(inForce, 'Pod')
-  const { workloads, enrolments } = compilePods(pods, { mesh, namespaces, nodes }, report)
+  const runtimeClasses = new Map(ofKind(inForce, 'RuntimeClass').map((each) => [each.name, each]))
+  const around = { mesh, namespaces, nodes, runtimeClasses }
+  const { workloads, enrolments } = compilePods(pods, around, report)
   const { services, servicesOf } = compileServices(
     withoutAddressConflicts(ofKind(inForce, 'Service'), report),
     ofKind(inForce, 'EndpointSlice'),

@@ -1,5 +1,6 @@
 import { enrollWish } from './annotations.ts'
-import type { NamespaceFacts, PodFacts } from './facts.ts'
+import type { NamespaceFacts, PodFacts, RuntimeClassFacts } from './facts.ts'
+import { sandboxOf } from './sandbox.ts'
 
 /** Whether a pod is to be in the mesh, and if not, why. `reason` is empty when it is. */
 export interface EnrolmentChoice {
@@ -7,19 +8,29 @@ export interface EnrolmentChoice {
   readonly reason: string
 }
 
-/** The pod's own word goes before its namespace's. What cannot be enrolled never is. */
+/**
+ * The pod's own word goes before its namespace's. What cannot be enrolled never is; where it was
+ * wished for, the reason says more.
+ */
 export function chooseEnrolment(
   pod: PodFacts,
   namespace: NamespaceFacts | undefined,
+  runtimeClass: RuntimeClassFacts | undefined,
 ): EnrolmentChoice {
-  if (pod.hostNetwork) return not('hostNetwork')
-  if (hasEnded(pod)) return not(pod.phase.toLowerCase())
   const own = enrollWish(pod)
-  if (own === false) return not('opted out')
   const wish = own ?? enrollWish(namespace)
-  if (wish === true) return { enrolled: true, reason: '' }
-  return not(wish === false ? 'namespace opted out' : 'not annotated')
+  if (pod.hostNetwork)
+    return not(wish === true ? `${hostNetwork}: ${hostNetworkWords}` : hostNetwork)
+  if (hasEnded(pod)) return not(pod.phase.toLowerCase())
+  if (own === false) return not('opted out')
+  if (wish !== true) return not(wish === false ? 'namespace opted out' : 'not annotated')
+  const sandbox = sandboxOf(pod, runtimeClass)
+  return sandbox === '' ? { enrolled: true, reason: '' } : not(sandbox)
 }
+
+const hostNetwork = 'hostNetwork'
+const hostNetworkWords =
+  "it shares the node's network namespace, which is never enrolled; run it without hostNetwork"
 
 /** Its containers are gone for good; its address may be another pod's already. */
 export function hasEnded({ phase }: PodFacts): boolean {

@@ -13,7 +13,14 @@ export interface ObjectFacts {
   readonly deleting: boolean
 }
 
-export type Kind = 'MeshConfig' | 'Namespace' | 'Node' | 'Pod' | 'Service' | 'EndpointSlice'
+export type Kind =
+  | 'MeshConfig'
+  | 'RuntimeClass'
+  | 'Namespace'
+  | 'Node'
+  | 'Pod'
+  | 'Service'
+  | 'EndpointSlice'
 
 /** What users set for the whole mesh; what is not there is as the operator was started. */
 export interface MeshConfigFacts extends ObjectFacts {
@@ -22,7 +29,10 @@ export interface MeshConfigFacts extends ObjectFacts {
 }
 
 export type MeshChoices = Partial<
-  Pick<MeshSettings, 'trustDomain' | 'unclassified' | 'outside' | 'acceleration' | 'failureMode'>
+  Pick<
+    MeshSettings,
+    'trustDomain' | 'unclassified' | 'outside' | 'acceleration' | 'failureMode' | 'oldConnections'
+  >
 >
 
 export interface NamespaceFacts extends ObjectFacts {
@@ -33,10 +43,19 @@ export interface NodeFacts extends ObjectFacts {
   readonly kind: 'Node'
 }
 
+/** How a kubelet's runtime is to run pods. */
+export interface RuntimeClassFacts extends ObjectFacts {
+  readonly kind: 'RuntimeClass'
+  /** What the runtime's configuration calls it. */
+  readonly handler: string
+}
+
 export interface PodFacts extends ObjectFacts {
   readonly kind: 'Pod'
   readonly node: string
   readonly hostNetwork: boolean
+  /** Name of its RuntimeClass; empty: the runtime's preset. */
+  readonly runtimeClass: string
   readonly serviceAccount: string
   readonly phase: string
   readonly ready: boolean
@@ -90,6 +109,7 @@ export interface SliceFacts extends ObjectFacts {
 
 export type Facts =
   | MeshConfigFacts
+  | RuntimeClassFacts
   | NamespaceFacts
   | NodeFacts
   | PodFacts

@@ -8,6 +8,8 @@ export interface Problem {
   readonly kind: string
   readonly namespace: string
   readonly name: string
+  /** Where it is known. */
+  readonly uid?: string
   readonly field: string
   readonly message: string
   readonly fix: string

@@ -21,5 +21,8 @@ function readChoices(spec: Fields): MeshChoices {
     ...(says('failureMode')
       ? { failureMode: readChoice(spec, 'failureMode', ['open', 'closed']) }
       : {}),
+    ...(says('oldConnections')
+      ? { oldConnections: readChoice(spec, 'oldConnections', ['keep', 'reset']) }
+      : {}),
   }
 }

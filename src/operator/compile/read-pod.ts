@@ -14,6 +14,7 @@ export function readPod(fields: Fields): PodFacts {
     uid: meta.annotations['kubernetes.io/config.mirror'] || readText(metadata, 'uid'),
     node: readText(spec, 'nodeName', ''),
     hostNetwork: readFlag(spec, 'hostNetwork', false),
+    runtimeClass: readText(spec, 'runtimeClassName', ''),
     serviceAccount: readText(spec, 'serviceAccountName', 'default'),
     phase: readText(status, 'phase', 'Pending'),
     ready: readObjects(status, 'conditions').some(

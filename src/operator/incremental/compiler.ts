@@ -24,6 +24,8 @@ export interface IncrementalCompiler {
   /** What is different since the last time. */
   flush(): TableChange
   problems(): readonly Problem[]
+  /** Of an object that was good once. */
+  uidOf(kind: Kind, namespace: string, name: string): string | undefined
   /** Changes whenever the problems may be others. */
   readonly problemsVersion: number
   readonly settings: MeshSettings
@@ -79,6 +81,7 @@ export function createIncrementalCompiler(
       return output.change()
     },
     problems: () => problems.list(),
+    uidOf: (kind, namespace, name) => facts.get(kind, factKey({ namespace, name }))?.uid,
     get problemsVersion() {
       return problems.version
     },
@@ -132,6 +135,9 @@ function tell(
     case 'Node':
       pods.nodeChanged(some.name)
       services.nodeChanged(some.name)
+      break
+    case 'RuntimeClass':
+      pods.runtimeClassChanged(some.name)
       break
     case 'Pod':
       pods.changed(

@@ -19,6 +19,7 @@ export interface IncrementalPods {
   changed(key: string, before: PodFacts | undefined, now: PodFacts | undefined): void
   namespaceChanged(name: string): void
   nodeChanged(name: string): void
+  runtimeClassChanged(name: string): void
   /** The settings are other ones. */
   allChanged(): void
   workload(key: string): Workload | undefined
@@ -45,6 +46,7 @@ export interface WorkloadChange {
 export function createIncrementalPods(facts: FactStore, problems: ProblemLog): IncrementalPods {
   const byNamespace = createIndexSets()
   const byNode = createIndexSets()
+  const byRuntimeClass = createIndexSets()
   const owners = createAddressOwners(facts, problems)
   const uids = createPodUids(facts, problems)
   const compiled = new Map<string, CompiledPod>()
@@ -76,6 +78,8 @@ export function createIncrementalPods(facts: FactStore, problems: ProblemLog): I
       dirty.add(key)
       byNamespace.set(key, now === undefined ? [] : [now.namespace])
       byNode.set(key, now === undefined ? [] : [now.node])
+      const runtimeClass = now?.runtimeClass ?? ''
+      byRuntimeClass.set(key, runtimeClass === '' ? [] : [runtimeClass])
       owners.changed(key, now)
       uids.changed(key, before, now)
     },
@@ -85,6 +89,9 @@ export function createIncrementalPods(facts: FactStore, problems: ProblemLog): I
     nodeChanged(name) {
       for (const key of byNode.get(name)) dirty.add(key)
     },
+    runtimeClassChanged(name) {
+      for (const key of byRuntimeClass.get(name)) dirty.add(key)
+    },
     allChanged() {
       for (const key of facts.keys('Pod')) dirty.add(key)
     },
@@ -92,11 +99,7 @@ export function createIncrementalPods(facts: FactStore, problems: ProblemLog): I
       const { ips, pods } = owners.settle()
       for (const key of pods) dirty.add(key)
       const workloads = new Map<string, WorkloadChange>()
-      const around = {
-        mesh,
-        namespaces: { get: (name: string) => facts.get('Namespace', `/${name}`) },
-        nodes: { get: (name: string) => facts.get('Node', `/${name}`) },
-      }
+      const around = surroundings(facts, mesh)
       for (const key of dirty) {
         const before = workload(key)
         renew(key, around)
@@ -106,5 +109,14 @@ export function createIncrementalPods(facts: FactStore, problems: ProblemLog): I
       dirty.clear()
       return { workloads, enrolments: uids.settle(), ips }
     },
+  }
+}
+
+function surroundings(facts: FactStore, mesh: MeshSettings): PodSurroundings {
+  return {
+    mesh,
+    namespaces: { get: (name: string) => facts.get('Namespace', `/${name}`) },
+    nodes: { get: (name: string) => facts.get('Node', `/${name}`) },
+    runtimeClasses: { get: (name: string) => facts.get('RuntimeClass', `/${name}`) },
   }
 }

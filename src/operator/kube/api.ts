@@ -18,6 +18,12 @@ export interface KubeApi {
   watch(request: KubeRequest, handlers: WatchHandlers, signal: AbortSignal): Promise<void>
 }
 
+/** What people's tools read besides. */
+export interface KubeReader extends KubeApi {
+  /** The answer as it is, where it is no JSON: the log of a pod. @throws like call */
+  text(request: KubeRequest, signal?: AbortSignal): Promise<string>
+}
+
 export interface WatchHandlers {
   /** The server follows. */
   onOpen(): void
@@ -50,7 +56,7 @@ const maxEventBytes = 16 * 1_048_576
 const callTimeoutMs = 60_000
 
 /** With the credentials of a kubeconfig, or of the pod. */
-export function openKubeApi(config: KubeConfig, userAgent = 'sluice-operator'): KubeApi {
+export function openKubeApi(config: KubeConfig, userAgent = 'sluice-operator'): KubeReader {
   // Reused: an API server's certificate is not looked at for each call.
   const agent = new Agent({ keepAlive: true, keepAliveMsecs: 15_000, maxSockets: 64 })
 
@@ -76,18 +82,22 @@ export function openKubeApi(config: KubeConfig, userAgent = 'sluice-operator'): 
     return responseOf(send(url, options), body, url.host)
   }
 
+  async function text(request: KubeRequest, signal?: AbortSignal): Promise<string> {
+    const timeout = AbortSignal.timeout(callTimeoutMs)
+    const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
+    const response = await open(request, either)
+    const answer = await textOf(response)
+    throwUnlessGood(request, response.statusCode ?? 0, answer)
+    return answer
+  }
+
   return {
-    async call(request, signal) {
-      const timeout = AbortSignal.timeout(callTimeoutMs)
-      const either = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
-      const response = await open(request, either)
-      const text = await textOf(response)
-      return parseAnswer(request, response.statusCode ?? 0, text)
-    },
+    text,
+    call: async (request, signal) => JSON.parse(await text(request, signal)) as unknown,
     async watch(request, handlers, signal) {
       const response = await open(request, signal)
       if (response.statusCode !== 200) {
-        parseAnswer(request, response.statusCode ?? 0, await textOf(response))
+        throwUnlessGood(request, response.statusCode ?? 0, await textOf(response))
         return
       }
       // A server that is gone without a word is noticed.
@@ -128,8 +138,12 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString()
 }
 
-function parseAnswer({ method = 'GET', path }: KubeRequest, status: number, text: string): unknown {
-  if (status >= 200 && status < 300) return JSON.parse(text) as unknown
+function throwUnlessGood(
+  { method = 'GET', path }: KubeRequest,
+  status: number,
+  text: string,
+): void {
+  if (status >= 200 && status < 300) return
   throw new KubeError(status, `${method} ${path}: ${status} ${messageOf(text)}`)
 }
 

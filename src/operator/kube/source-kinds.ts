@@ -20,6 +20,13 @@ export const sourceKinds: readonly SourceKind[] = [
     optional: false,
   },
   {
+    kind: 'RuntimeClass',
+    apiVersion: 'node.k8s.io/v1',
+    path: '/apis/node.k8s.io/v1/runtimeclasses',
+    metadataOnly: false,
+    optional: false,
+  },
+  {
     kind: 'MeshConfig',
     apiVersion: 'sluice.dev/v1alpha1',
     path: '/apis/sluice.dev/v1alpha1/meshconfigs',

@@ -32,11 +32,13 @@ export function trim({ kind, apiVersion }: SourceKind, object: object): object {
     case 'Pod':
       return {
         ...common,
-        spec: pick(spec, ['nodeName', 'hostNetwork', 'serviceAccountName']),
+        spec: pick(spec, ['nodeName', 'hostNetwork', 'runtimeClassName', 'serviceAccountName']),
         status: pick(status, ['phase', 'conditions', 'podIPs']),
       }
     case 'Service':
       return { ...common, spec, status: pick(status, ['loadBalancer']) }
+    case 'RuntimeClass':
+      return { ...common, ...pick(whole, ['handler']) }
     case 'EndpointSlice':
       return { ...common, ...pick(whole, ['addressType', 'endpoints', 'ports']) }
     default:

@@ -1,5 +1,6 @@
 import type { PodReport } from '../../model/report.ts'
 import type { PodEnrolment } from '../../model/resources.ts'
+import { isOfThePod } from '../../model/sandbox.ts'
 import type { PodMeshState, PodRow } from '../../model/status.ts'
 import type { ReportedNode } from './report-book.ts'
 
@@ -53,7 +54,7 @@ function truthOf(
       return { state: said.state, why: said.reason }
     case 'excluded':
       // What the agent found out goes before what was wished; the rest is what was wished before.
-      return foundByAgent.test(said.reason)
+      return isOfThePod(said.reason)
         ? { state: 'outside', why: said.reason }
         : { state: 'behind', why: `${behind}: ${said.reason}` }
     case 'unknown':
@@ -61,5 +62,3 @@ function truthOf(
   }
   return { state: 'behind', why: `${behind}: ${said.reason}` }
 }
-
-const foundByAgent = /^hostNetwork:/u

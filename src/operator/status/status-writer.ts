@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { createBackOff } from '../../model/back-off.ts'
 import { sameData } from '../../model/equal.ts'
 import { type Problem, formatProblem } from '../compile/problem.ts'
@@ -7,12 +6,15 @@ import { createMeshWriter } from '../foreign/mesh-writer.ts'
 import { isStatus, type KubeApi } from '../kube/api.ts'
 import { createRateLimit, type Rate } from '../publish/rate-limit.ts'
 import { acceptedCondition, type Condition, wordsOf } from './conditions.ts'
+import { writeEvent } from './event.ts'
 
 export interface StatusWriterOptions {
   readonly api: KubeApi
   /** Who reports, in Events. */
   readonly podName: string
   readonly problems: () => readonly Problem[]
+  /** Where the problem does not say it. */
+  readonly uidOf?: (problem: Problem) => string | undefined
   /** Generations of the MeshConfigs that the problems are of, by name. */
   readonly meshConfigs: () => ReadonlyMap<string, number>
   /** XMeshes that are Sluice's. */
@@ -20,6 +22,8 @@ export interface StatusWriterOptions {
   readonly onError?: (error: Error) => void
   /** Of Events: a cluster full of faults must not become the API server's. */
   readonly rate?: Rate
+  /** What is solved by then was only on its way, as a slice whose pod has not been heard of yet. */
+  readonly settleMs?: number
 }
 
 /** Tells on the objects themselves what is wrong with them; for one operator of all. */
@@ -32,47 +36,35 @@ export interface StatusWriter {
 }
 
 const defaultRate: Rate = { burst: 50, perSecond: 1 }
+const defaultSettleMs = 3_000
 
 export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
-  const { onError = () => {}, rate = defaultRate } = options
-  const limit = createRateLimit(rate)
+  const { onError = () => {} } = options
   const meshWriter = createMeshWriter(options.api)
+  const tellProblems = createTelling(options)
   const backOff = createBackOff({ firstMs: 1_000, maxMs: 60_000, random: Math.random })
-  let told = new Set<string>()
+  const written = new Map<string, Written>()
   let leading = false
   let dirty = false
   let writing = false
   let timer: NodeJS.Timeout | undefined
 
-  async function write(): Promise<number> {
-    await writeConditions(options)
-    const meshWaitMs = await meshWriter.write(options.meshes())
-    const problems = new Map(options.problems().map((one) => [formatProblem(one), one]))
-    told = new Set([...told].filter((text) => problems.has(text)))
-    for (const [text, problem] of problems) {
-      if (told.has(text)) continue
-      const waitMs = limit.take(performance.now())
-      if (waitMs > 0) return waitMs
-      await writeEvent(options, problem, text)
-      told.add(text)
-    }
-    return meshWaitMs
-  }
-
   async function turn(): Promise<void> {
     if (!leading || !dirty || writing) return
     writing = true
     dirty = false
-    let waitMs = 0
+    let waitMs = Infinity
     try {
-      waitMs = await write()
+      await writeConditions(options, written)
+      const waits = [await meshWriter.write(options.meshes()), await tellProblems()]
+      waitMs = Math.min(...waits.filter((ms) => ms > 0), Infinity)
       backOff.reset()
     } catch (error) {
       onError(error instanceof Error ? error : new Error(String(error)))
       waitMs = backOff.nextMs()
     }
     writing = false
-    if (waitMs > 0) later(waitMs)
+    if (waitMs < Infinity) later(waitMs)
     else if (dirty) later(0)
   }
 
@@ -85,6 +77,7 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
   return {
     lead(now) {
       leading = now
+      written.clear()
       if (leading) later(0)
     },
     changed() {
@@ -98,11 +91,57 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
   }
 }
 
+/** Tells each problem once as long as it is there. @returns when there is more to tell; 0: never */
+function createTelling(options: StatusWriterOptions): () => Promise<number> {
+  const { rate = defaultRate, settleMs = defaultSettleMs } = options
+  const limit = createRateLimit(rate)
+  let told = new Set<string>()
+  /** Problems that are not told yet, and since when they are there. */
+  let seen = new Map<string, number>()
+
+  return async () => {
+    const problems = new Map(options.problems().map((one) => [formatProblem(one), one]))
+    told = new Set([...told].filter((text) => problems.has(text)))
+    const now = performance.now()
+    const fresh = [...problems.keys()].filter((text) => !told.has(text))
+    seen = new Map(fresh.map((text) => [text, seen.get(text) ?? now]))
+    let settling = 0
+    for (const [text, sinceMs] of seen) {
+      const problem = problems.get(text)
+      const settlesMs = sinceMs + settleMs - now
+      if (settlesMs > 0) settling = Math.min(settling || settlesMs, settlesMs)
+      if (settlesMs > 0 || problem === undefined) continue
+      const waitMs = limit.take(performance.now())
+      if (waitMs > 0) return waitMs
+      await tell(options, problem)
+      told.add(text)
+    }
+    return settling
+  }
+}
+
 const collection = '/apis/sluice.dev/v1alpha1/meshconfigs'
 
-async function writeConditions({ api, problems, meshConfigs }: StatusWriterOptions): Promise<void> {
+/** What was found or left on an object, so that it is not read again at every change of others. */
+interface Written {
+  readonly about: string
+  readonly atMs: number
+}
+
+/** Somebody may take a condition away. */
+const lookAgainMs = 60_000
+
+async function writeConditions(
+  { api, problems, meshConfigs }: StatusWriterOptions,
+  written: Map<string, Written>,
+): Promise<void> {
   const own = problems().filter(({ kind }) => kind === 'MeshConfig')
+  for (const name of written.keys()) if (!meshConfigs().has(name)) written.delete(name)
   for (const [name, generation] of meshConfigs()) {
+    const about = own.filter((problem) => problem.name === name)
+    const said = [generation, ...about.map(formatProblem)].join('\n')
+    const last = written.get(name)
+    if (last?.about === said && performance.now() - last.atMs < lookAgainMs) continue
     const path = `${collection}/${name}`
     const found = await api.call({ path }).catch((error: unknown) => {
       if (isStatus(error, 404)) return undefined
@@ -112,61 +151,25 @@ async function writeConditions({ api, problems, meshConfigs }: StatusWriterOptio
     const { status } = found as { readonly status?: { readonly conditions?: readonly Condition[] } }
     const conditions = status?.conditions ?? []
     const before = conditions.find(({ type }) => type === 'Accepted')
-    const about = own.filter((problem) => problem.name === name)
     const now = acceptedCondition(about, generation, before, new Date().toISOString())
     // Somebody who has seen more than we have has written it.
-    if (before !== undefined && before.observedGeneration > generation) continue
-    if (sameData(before, now)) continue
-    const others = conditions.filter(({ type }) => type !== 'Accepted')
-    const body = { status: { conditions: [...others, now] } }
-    const contentType = 'application/merge-patch+json'
-    await api.call({ method: 'PATCH', path: `${path}/status`, body, contentType })
+    const isNewer = before !== undefined && before.observedGeneration > generation
+    if (!isNewer && !sameData(before, now)) {
+      const others = conditions.filter(({ type }) => type !== 'Accepted')
+      const body = { status: { conditions: [...others, now] } }
+      const contentType = 'application/merge-patch+json'
+      await api.call({ method: 'PATCH', path: `${path}/status`, body, contentType })
+    }
+    written.set(name, { about: said, atMs: performance.now() })
   }
 }
 
-const apiVersions: Readonly<Record<string, string>> = {
-  EndpointSlice: 'discovery.k8s.io/v1',
-  MeshConfig: 'sluice.dev/v1alpha1',
-}
-
-/** Its name is made of what it says: of two replicas that both tell it, one finds it told. */
-async function writeEvent(
-  { api, podName }: StatusWriterOptions,
-  problem: Problem,
-  text: string,
-): Promise<void> {
-  const { kind, name, severity } = problem
-  // Events of objects without a namespace are in `default`, as kubectl looks for them there.
-  const namespace = problem.namespace === '' ? 'default' : problem.namespace
-  const time = new Date().toISOString()
-  const hour = time.slice(0, 13)
-  const id = createHash('sha256').update(`${hour} ${text}`).digest('hex').slice(0, 16)
-  const body = {
-    apiVersion: 'v1',
-    kind: 'Event',
-    metadata: { name: `${name.slice(0, 200)}.${id}`, namespace },
-    involvedObject: {
-      apiVersion: apiVersions[kind] ?? 'v1',
-      kind,
-      name,
-      ...(problem.namespace === '' ? {} : { namespace }),
-    },
-    type: 'Warning',
+async function tell(options: StatusWriterOptions, problem: Problem): Promise<void> {
+  const { kind, namespace, name, severity } = problem
+  const uid = problem.uid ?? options.uidOf?.(problem)
+  await writeEvent(options, {
+    about: { kind, namespace, name, ...(uid === undefined ? {} : { uid }) },
     reason: severity === 'error' ? 'SluiceRefused' : 'SluiceWarning',
-    message: wordsOf(problem).slice(0, 1_000),
-    source: { component: 'sluice-operator' },
-    reportingComponent: 'sluice.dev/operator',
-    reportingInstance: podName,
-    firstTimestamp: time,
-    lastTimestamp: time,
-    count: 1,
-  }
-  try {
-    await api.call({ method: 'POST', path: `/api/v1/namespaces/${namespace}/events`, body })
-  } catch (error) {
-    // It is told already, or its namespace is gone, or going.
-    if (isStatus(error, 409) || isStatus(error, 404)) return
-    const going = error instanceof Error && error.message.includes('being terminated')
-    if (!going) throw error
-  }
+    message: wordsOf(problem),
+  })
 }

@@ -12,6 +12,7 @@ interface Rule {
 export const clusterRules: readonly Rule[] = [
   rule('', ['namespaces', 'nodes', 'pods', 'services'], ['list', 'watch']),
   rule('discovery.k8s.io', ['endpointslices'], ['list', 'watch']),
+  rule('node.k8s.io', ['runtimeclasses'], ['list', 'watch']),
   rule('sluice.dev', ['meshconfigs'], ['get', 'list', 'watch']),
   rule('sluice.dev', ['meshconfigs/status'], ['patch']),
   {

@@ -1,5 +1,6 @@
 // A cluster as the verbs see it: objects of the API by path, and replicas of the operator whose
 // real HTTP port is reached without an API server in between.
+import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Writable } from 'node:stream'
@@ -39,6 +40,7 @@ function clusterOf({ lists, replicas, away = false }: TestCluster): Cluster {
         if (items === undefined) throw new KubeError(403, `GET ${path}: 403 forbidden`)
         return { items, metadata: {} }
       },
+      text: async ({ path }) => assert.fail(`nobody reads ${path}`),
     },
     async forward(_namespace, pod) {
       const replica = replicas[pod]

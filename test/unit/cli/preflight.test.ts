@@ -28,7 +28,10 @@ async function runVerb(args: readonly string[], verdict: Verdict): Promise<Ran> 
         done()
       },
     }),
+    errors: process.stderr,
     env: {},
+    nowMs: () => 0,
+    open: async () => assert.fail('no cluster is asked'),
     setExitCode: (code) => {
       status = code
     },

@@ -135,6 +135,7 @@ export const enrolment: fc.Arbitrary<PodEnrolment> = fc.record(
     reason: text,
     acceleration: fc.constantFrom('auto' as const, 'full' as const, 'off' as const),
     failureMode: fc.constantFrom('open' as const, 'closed' as const),
+    oldConnections: fc.constantFrom('keep' as const, 'reset' as const),
   },
   plain,
 )
@@ -149,6 +150,7 @@ export const settings: fc.Arbitrary<MeshSettings> = fc.record(
     outside: fc.constantFrom('allow' as const, 'refuse' as const),
     acceleration: fc.constantFrom('auto' as const, 'full' as const, 'off' as const),
     failureMode: fc.constantFrom('open' as const, 'closed' as const),
+    oldConnections: fc.constantFrom('keep' as const, 'reset' as const),
   },
   plain,
 )

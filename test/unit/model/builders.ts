@@ -110,6 +110,7 @@ export function enrolment(
     reason: '',
     acceleration: 'auto',
     failureMode: 'open',
+    oldConnections: 'keep',
     ...more,
   }
 }

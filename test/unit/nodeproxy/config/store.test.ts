@@ -21,6 +21,7 @@ const settings: MeshSettings = {
   outside: 'allow',
   acceleration: 'auto',
   failureMode: 'open',
+  oldConnections: 'keep',
 }
 const first: Partial<Delta> = {
   initial: true,

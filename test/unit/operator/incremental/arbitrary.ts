@@ -38,24 +38,39 @@ const pod = fc
     created: time,
     deleting: fc.boolean(),
     enroll: wish,
+    runtimeClassName: fc.constantFrom(undefined, undefined, 'plain', 'sealed'),
     bad: fc.constantFrom(false, false, false, true),
   })
-  .map(
-    ({ namespace, name, uid, node, hostNetwork, phase, ips, created, deleting, enroll, bad }) => ({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        namespace,
-        name,
-        uid,
-        creationTimestamp: created,
-        ...(deleting ? { deletionTimestamp: created } : {}),
-        ...annotations(enroll),
-      },
-      spec: { nodeName: node, hostNetwork: bad ? 'yes' : hostNetwork },
-      status: { phase, podIPs: ips.map((one) => ({ ip: one })) },
-    }),
-  )
+  .map(({ namespace, name, uid, node, phase, ips, created, deleting, enroll, bad, ...spec }) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      namespace,
+      name,
+      uid,
+      creationTimestamp: created,
+      ...(deleting ? { deletionTimestamp: created } : {}),
+      ...annotations(enroll),
+    },
+    spec: {
+      nodeName: node,
+      runtimeClassName: spec.runtimeClassName,
+      hostNetwork: bad ? 'yes' : spec.hostNetwork,
+    },
+    status: { phase, podIPs: ips.map((one) => ({ ip: one })) },
+  }))
+
+const runtimeClass = fc
+  .record({
+    name: fc.constantFrom('plain', 'sealed'),
+    handler: fc.constantFrom('runc', 'kata-qemu', 7),
+  })
+  .map(({ name, handler }) => ({
+    apiVersion: 'node.k8s.io/v1',
+    kind: 'RuntimeClass',
+    metadata: { name },
+    handler,
+  }))
 
 const service = fc
   .record({
@@ -134,6 +149,7 @@ export type KubeObject = {
 export const kubeObject: fc.Arbitrary<KubeObject> = fc.oneof(
   namespaceObject,
   node,
+  runtimeClass,
   { arbitrary: pod, weight: 4 },
   { arbitrary: service, weight: 2 },
   { arbitrary: slice, weight: 3 },

@@ -81,7 +81,7 @@ for (const file of globSync('*.in.yaml', { cwd: goldenFolder }).sort()) {
   test(`${file} compiles to the same, put one by one in reverse`, () => {
     const objects = loadYaml(readGolden(file), file).objects as readonly KubeObject[]
     const named = objects.map((object) =>
-      ['Namespace', 'Node', 'MeshConfig'].includes(object.kind) ||
+      ['Namespace', 'Node', 'MeshConfig', 'RuntimeClass'].includes(object.kind) ||
       object.metadata.namespace !== undefined
         ? object
         : { ...object, metadata: { ...object.metadata, namespace: 'default' } },

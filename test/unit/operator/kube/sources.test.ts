@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { createIncrementalCompiler } from '../../../../src/operator/incremental/compiler.ts'
+import { sourceKinds } from '../../../../src/operator/kube/source-kinds.ts'
 import { type Sources, startSources } from '../../../../src/operator/kube/sources.ts'
 import { createPublisher } from '../../../../src/operator/publish/publisher.ts'
 import { eventually } from '../../nodeproxy/config/grpc-support.ts'
@@ -74,7 +75,7 @@ test('what is there comes by pages, what changes by watch', async (t) => {
     server.asked.filter((line) => line.startsWith('pods list')),
     ['pods list', 'pods list continue', 'pods list continue'],
   )
-  await eventually(() => server.watchers === 6)
+  await eventually(() => server.watchers === sourceKinds.length)
   server.put('pods', pod('new'))
   server.remove('pods', 'shop', 'p')
   await eventually(() => pods().has('uid-new') && !pods().has('uid-p'))
@@ -99,7 +100,7 @@ test('nothing is published before all kinds have been listed', async (t) => {
 for (const how of ['end', 'reset'] as const) {
   test(`a watch that ends (${how}) goes on from where it was, without a list`, async (t) => {
     const { server, sources, pods } = await follow(t, (fresh) => fresh.put('pods', pod('a')))
-    await eventually(() => server.watchers === 6 && pods().size === 1)
+    await eventually(() => server.watchers === sourceKinds.length && pods().size === 1)
     server.cut('pods', how)
     server.put('pods', pod('bb'))
     await eventually(() => pods().has('uid-bb'))
@@ -115,11 +116,11 @@ test('a version that is compacted away is listed anew', async (t) => {
     fresh.put('pods', pod('a'))
     fresh.put('pods', pod('bb'))
   })
-  await eventually(() => server.watchers === 6 && pods().size === 2)
+  await eventually(() => server.watchers === sourceKinds.length && pods().size === 2)
   server.remove('nodes', '', 'none')
   // Gone while nobody watched, and no event tells of it.
   server.cut('pods', 'reset')
-  await eventually(() => server.watchers === 6)
+  await eventually(() => server.watchers === sourceKinds.length)
   server.compact()
   server.cut('pods', 'end')
   await eventually(() => sources.reflectors.get('Pod')?.counts.lists === 2)
@@ -133,7 +134,7 @@ test('a version that is compacted away is listed anew', async (t) => {
 
 test('a bookmark moves the version on, so that a quiet watch is not compacted away', async (t) => {
   const { server, sources, pods } = await follow(t, (fresh) => fresh.put('pods', pod('a')))
-  await eventually(() => server.watchers === 6 && pods().size === 1)
+  await eventually(() => server.watchers === sourceKinds.length && pods().size === 1)
   server.compact()
   server.bookmark('pods')
   await eventually(() => sources.reflectors.get('Pod')?.counts.bookmarks === 1)

@@ -15,6 +15,8 @@ export interface Asked {
   readonly openNames: Set<string>
   /** The answer to a name may be another now, or the name is not subscribed any more. */
   touch(name: string): void
+  /** Names that were touched and not looked at. */
+  readonly touched: number
   /** The node is to be told of a name again. */
   askAgain(name: string): void
   /** Looks at what was touched. @param answerOf undefined: the name is not subscribed */
@@ -39,10 +41,13 @@ export function createAsked(): Asked {
 
   function replace(name: string, now: Answer | undefined): void {
     const before = answers.get(name)
+    if (now === undefined) openNames.delete(name)
     if (before === now) return
     if (now === undefined) answers.delete(name)
-    else answers.set(name, now)
-    openNames.add(name)
+    else {
+      answers.set(name, now)
+      openNames.add(name)
+    }
     for (const [resource, old] of before?.resources ?? []) {
       if (now?.resources.get(resource) !== old) openResources.add(resource)
     }
@@ -56,6 +61,9 @@ export function createAsked(): Asked {
     openResources,
     openNames,
     touch: (name) => void touched.add(name),
+    get touched() {
+      return touched.size
+    },
     askAgain: (name) => void openNames.add(name),
     refresh(answerOf) {
       for (const name of touched) replace(name, answerOf(name))

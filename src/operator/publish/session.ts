@@ -59,8 +59,8 @@ export function createSession(
   const subscriptions = createSubscriptions(node, {
     answers: handles.answers,
     limits: handles.limits,
-    onAdd: touching(asked, (name) => handles.watch(name, session)),
-    onRemove: touching(asked, (name) => handles.unwatch(name, session)),
+    onAdd: touching((name) => handles.watch(name, session)),
+    onRemove: touching((name) => handles.unwatch(name, session)),
   })
   const pump = openPump({ subscriptions, asked, held }, send, { ...handles, claims })
   const counts = { acked: 0, nacked: 0, lastError: '', version: '' }
@@ -68,8 +68,21 @@ export function createSession(
   function add(name: string): void {
     // Asking again for what is subscribed is answered again.
     held.told.delete(name)
-    asked.askAgain(name)
     subscriptions.add(name)
+    if (subscriptions.has(name)) asked.askAgain(name)
+  }
+
+  function touch(name: string): void {
+    asked.touch(name)
+    // A node that comes and goes and answers nothing: what it touched is not gathered without end.
+    if (asked.touched > handles.limits.subscriptionsPerNode) refresh(asked, subscriptions)
+  }
+
+  function touching(run: (name: string) => void): (name: string) => void {
+    return (name) => {
+      touch(name)
+      run(name)
+    }
   }
 
   const session: Session = {
@@ -103,7 +116,7 @@ export function createSession(
       if (reject(held, delta, names)) pump.changed()
       else pump.rest()
     },
-    touch: (name) => asked.touch(name),
+    touch,
     changed: () => pump.changed(),
     close() {
       pump.close()
@@ -130,11 +143,8 @@ function answersTo(subscriptions: Subscriptions): ReadonlyMap<string, Answer> {
   return answers
 }
 
-function touching(asked: Asked, run: (name: string) => void): (name: string) => void {
-  return (name) => {
-    asked.touch(name)
-    run(name)
-  }
+function refresh(asked: Asked, subscriptions: Subscriptions): void {
+  asked.refresh((name) => subscriptions.answerOf(name))
 }
 
 interface SessionState {
@@ -153,7 +163,7 @@ function openPump(
     ready,
     version,
     plan() {
-      asked.refresh((name) => subscriptions.answerOf(name))
+      refresh(asked, subscriptions)
       // Not before: what a claim is compared with is there when something has been published.
       if (claimed !== undefined) claim(held, claimed, asked)
       claimed = undefined

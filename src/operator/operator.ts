@@ -16,6 +16,7 @@ import { createOperatorRegistry, type OperatorFacts } from './metrics.ts'
 import type { OperatorOptions } from './options.ts'
 import { createGrpcServer, type GrpcServer } from './publish/grpc-server.ts'
 import { createPublisher, type Publisher } from './publish/publisher.ts'
+import type { StreamObserver } from './publish/request-stream.ts'
 import { openReportBook, type ReportBook } from './report/report-book.ts'
 import { createStatusAnswers, type StatusAnswers } from './report/status-answers.ts'
 import { createAuthorityStore } from './serving/authority-store.ts'
@@ -37,16 +38,20 @@ const renewCertificateMs = 60_000
 const maxProblemsTold = 100
 const version = packageVersion()
 
-/** Starts one replica. Resolves when it listens. @throws Error when it cannot, naming why */
+/**
+ * Starts one replica. Resolves when it listens. @throws Error when it cannot, naming why
+ * @param observer hears what nodes are sent, for whoever measures
+ */
 export async function startOperator(
   options: OperatorOptions,
   api: KubeApi,
   log: Logger,
   signal: AbortSignal = new AbortController().signal,
+  observer?: StreamObserver,
 ): Promise<Operator> {
   await using undo = new AsyncDisposableStack()
   const serving = await openAuthority(options, api, log, signal)
-  const parts = openParts(options, api, log, serving)
+  const parts = openParts(options, api, log, serving, observer)
   const { sources, foreign, grpc, election, status } = parts
   undo.defer(() => sources.stop())
   undo.defer(() => foreign.stop())
@@ -120,6 +125,7 @@ function openParts(
   api: KubeApi,
   log: Logger,
   { certificate }: Serving,
+  observer: StreamObserver | undefined,
 ): Parts {
   const { namespace, podName, audience } = options
   // Two runs of one pod must not call different things by one version.
@@ -162,6 +168,7 @@ function openParts(
     certificate,
     authenticate: tokenReviewer({ api, audience, serviceAccount }),
     onRefused: (node, reason) => log.warn({ node, reason }, 'a node was refused'),
+    ...(observer === undefined ? {} : { observer }),
   })
   const election = startElection({
     api,

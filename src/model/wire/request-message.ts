@@ -59,7 +59,7 @@ export function decodeRequest(bytes: Uint8Array): Decoded<DeltaRequest> {
     const cause = error instanceof Error ? error.message : String(error)
     return notDecoded(`no DeltaDiscoveryRequest: ${cause}: speak delta xDS, version 3`)
   }
-  const typeUrl = members['typeUrl'] ?? meshResourceUrl
+  const typeUrl = Object.hasOwn(members, 'typeUrl') ? members['typeUrl'] : meshResourceUrl
   if (typeUrl !== meshResourceUrl) {
     return notDecoded(
       `type_url is ${JSON.stringify(typeUrl)}: what is served is ${meshResourceUrl}`,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Decoded, decoded, notDecoded } from '../codec/decoded.ts'
 import { decodeResource, encodeResource } from '../codec/resource-codec.ts'
-import type { Resource } from '../resources.ts'
+import { type Resource, resourceName } from '../resources.ts'
 import { messageType } from './schema.ts'
 
 const meshResource = messageType('sluice.mesh.v1.MeshResource')
@@ -11,7 +11,8 @@ export const meshResourceUrl = 'type.googleapis.com/sluice.mesh.v1.MeshResource'
 
 /** A resource as it is sent. */
 export interface ResourceMessage {
-  readonly bytes: Uint8Array
+  /** Its part of a response, whole: a response is these, one after the other, and little else. */
+  readonly entry: Uint8Array
   readonly version: string
 }
 
@@ -23,7 +24,8 @@ export function messageOf(resource: Resource): ResourceMessage {
   const known = messages.get(resource)
   if (known !== undefined) return known
   const bytes = encode(resource)
-  const message = { bytes, version: versionOfBytes(bytes) }
+  const version = versionOfBytes(bytes)
+  const message = { entry: encodeEntry(resourceName(resource), version, bytes), version }
   messages.set(resource, message)
   return message
 }
@@ -45,8 +47,27 @@ export function noteVersion(resource: Resource, version: string): void {
   versions.set(resource, version)
 }
 
-export const answerBytes = meshResource.encode({ answer: {} })
-export const completeBytes = meshResource.encode({ complete: {} })
+const response = messageType('envoy.service.discovery.v3.DeltaDiscoveryResponse')
+
+/** A response with this resource alone: the parts of a message may be put together in any order. */
+function encodeEntry(name: string, version: string, value: Uint8Array): Uint8Array {
+  const resource = { typeUrl: meshResourceUrl, value }
+  return response.encode({ resources: [{ name, version, resource }] })
+}
+
+const answerBytes = meshResource.encode({ answer: {} })
+const completeBytes = meshResource.encode({ complete: {} })
+
+/** Version of a name that was answered; `absent` where nobody is: see HeldState. */
+const presentVersion = 'present'
+
+export function encodeAnswer(name: string): Uint8Array {
+  return encodeEntry(name, presentVersion, answerBytes)
+}
+
+export function encodeComplete(version: string): Uint8Array {
+  return encodeEntry('complete', version, completeBytes)
+}
 
 export type MeshMessage =
   | { readonly kind: 'resource'; readonly resource: Resource }

@@ -11,9 +11,9 @@ import { parseSubscription } from '../names.ts'
 import { type Resource, resourceName } from '../resources.ts'
 import type { Delta, RefusedName } from '../source.ts'
 import {
-  answerBytes,
-  completeBytes,
   decodeMeshMessage,
+  encodeAnswer,
+  encodeComplete,
   meshResourceUrl,
   messageOf,
   noteVersion,
@@ -25,11 +25,6 @@ const response = messageType('envoy.service.discovery.v3.DeltaDiscoveryResponse'
 /** google.rpc.Code RESOURCE_EXHAUSTED. */
 const resourceExhausted = 8
 
-/** Version of a name that was answered; `absent` where nobody is: see HeldState. */
-const presentVersion = 'present'
-
-const completeName = 'complete'
-
 /**
  * A delta as delta xDS has it: an answered name is a resource of its own, a name that nothing
  * answers to is a removed one, and a refused name an error of its own. `initial` is not said: a
@@ -37,16 +32,8 @@ const completeName = 'complete'
  */
 export function encodeResponse(delta: Delta): Uint8Array {
   const { nonce, version, upserts, removals, absent, present = [], refused = [] } = delta
-  return response.encode({
+  const head = response.encode({
     systemVersionInfo: version,
-    resources: [
-      ...upserts.map((resource) => {
-        const message = messageOf(resource)
-        return entry(resourceName(resource), message.version, message.bytes)
-      }),
-      ...present.map((name) => entry(name, presentVersion, answerBytes)),
-      ...(delta.complete === true ? [entry(completeName, version, completeBytes)] : []),
-    ],
     typeUrl: meshResourceUrl,
     nonce,
     removedResources: [...removals, ...absent],
@@ -55,10 +42,11 @@ export function encodeResponse(delta: Delta): Uint8Array {
       errorDetail: { code: resourceExhausted, message: error },
     })),
   })
-}
-
-function entry(name: string, version: string, value: Uint8Array): object {
-  return { name, version, resource: { typeUrl: meshResourceUrl, value } }
+  const parts = [head]
+  for (const resource of upserts) parts.push(messageOf(resource).entry)
+  for (const name of present) parts.push(encodeAnswer(name))
+  if (delta.complete === true) parts.push(encodeComplete(version))
+  return Buffer.concat(parts)
 }
 
 /** `nonce` and `rejected` are what a NACK says; the nonce is empty where none was found. */

@@ -7,10 +7,13 @@ import schema from './schema.json' with { type: 'json' }
  */
 const root = protobuf.Root.fromJSON(schema)
 
-/** A message as bytes, and back as plain data with those members alone that were sent. */
+/** A message as bytes, and back. */
 export interface MessageType {
   encode(value: object): Uint8Array
-  /** @throws Error when the bytes are no such message */
+  /**
+   * Its own members are those that were sent, and lists and maps that are empty; what it inherits
+   * says nothing. @throws Error when the bytes are no such message
+   */
   decode(bytes: Uint8Array): Readonly<Record<string, unknown>>
 }
 
@@ -18,6 +21,7 @@ export function messageType(name: string): MessageType {
   const type = root.lookupType(name)
   return {
     encode: (value) => type.encode(value).finish(),
-    decode: (bytes) => type.toObject(type.decode(bytes)),
+    // Not made plain data of: that would be another pass over all of it.
+    decode: (bytes) => type.decode(bytes) as unknown as Readonly<Record<string, unknown>>,
   }
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { createGrpcServer, type GrpcServer } from '../publish/grpc-server.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import type { StreamObserver } from '../publish/request-stream.ts'
 import type { ReportBook } from '../report/report-book.ts'
 import { type KeyedCertificate, makeAuthority, signServer } from '../serving/certificates.ts'
 
@@ -33,6 +34,7 @@ export async function openGrpcDoor(
   folder: string,
   publisher: Publisher,
   reports: ReportBook,
+  observer?: StreamObserver,
 ): Promise<GrpcServer> {
   mkdirSync(folder, { recursive: true })
   const now = Date.now()
@@ -42,6 +44,7 @@ export async function openGrpcDoor(
     publisher,
     reports,
     certificate,
+    ...(observer === undefined ? {} : { observer }),
     authenticate: async (token) => {
       const node = /^lab-node\.(?<node>.+)$/u.exec(token)?.groups?.['node']
       if (node === undefined) return { error: 'the token is no lab-node.NAME', later: false }

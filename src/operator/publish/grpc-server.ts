@@ -10,7 +10,7 @@ import type { GrpcCall } from './grpc-call.ts'
 import { createGrpcDoor, type GrpcDoor } from './grpc-door.ts'
 import { defaultGrpcLimits, type GrpcLimits } from './grpc-limits.ts'
 import type { Publisher } from './publisher.ts'
-import { createRequestStream } from './request-stream.ts'
+import { createRequestStream, type StreamObserver } from './request-stream.ts'
 
 export interface GrpcServerOptions {
   readonly publisher: Publisher
@@ -22,6 +22,7 @@ export interface GrpcServerOptions {
   readonly reportLimits?: Partial<ReportLimits>
   /** Somebody was refused, or a stream ended by a fault. */
   readonly onRefused?: (node: string, reason: string) => void
+  readonly observer?: StreamObserver
 }
 
 /** Serves nodes over gRPC. */
@@ -87,12 +88,15 @@ export function createGrpcServer(options: GrpcServerOptions): GrpcServer {
 }
 
 function configDoor(options: GrpcServerOptions, limits: GrpcLimits): GrpcDoor {
-  const { publisher, authenticate, onRefused = () => {} } = options
+  const { publisher, authenticate, observer, onRefused = () => {} } = options
   return createGrpcDoor({
     authenticate,
     limits,
     messages: limits.messages,
-    serve: (node, call) => createRequestStream(publisher, node, (bytes) => void call.write(bytes)),
+    serve(node, call) {
+      const send = (bytes: Uint8Array) => void call.write(bytes)
+      return createRequestStream(publisher, node, send, observer)
+    },
     onRefused,
   })
 }

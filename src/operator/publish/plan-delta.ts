@@ -32,7 +32,7 @@ export interface DeltaPlan {
  * new is there. Looks at what is open alone, and closes what turns out to be settled.
  */
 export function planDelta(asked: Asked, held: Held, maxItems: number): DeltaPlan {
-  const missing: [string, Resource][] = []
+  const missing = new Map<string, Resource>()
   const gone: string[] = []
   const wantedOf = asked.wanted()
   for (const name of asked.openResources) {
@@ -40,10 +40,10 @@ export function planDelta(asked: Asked, held: Held, maxItems: number): DeltaPlan
     const holds = held.resources.get(name)
     if (wanted === holds) asked.openResources.delete(name)
     else if (wanted === undefined) gone.push(name)
-    else if (held.rejected.get(name) !== wanted) missing.push([name, wanted])
+    else if (held.rejected.get(name) !== wanted) missing.set(name, wanted)
   }
-  const upserts = new Map(takeItems(missing.sort(byDependency), maxItems))
-  const complete = upserts.size === missing.length
+  const upserts = takeItems(missing, maxItems)
+  const complete = upserts.size === missing.size
   const obsolete = [...held.rejected]
     .filter(([name, resource]) => wantedOf(name) !== resource)
     .map(([name]) => name)
@@ -76,17 +76,25 @@ function isHeld(answer: Answer, held: Held, upserts: ReadonlyMap<string, Resourc
   return true
 }
 
-const order: readonly Resource['type'][] = ['settings', 'workload', 'service', 'enrolment']
+const order = ['settings', 'workload', 'service', 'enrolment'] as const
 
-function byDependency([a, x]: [string, Resource], [b, y]: [string, Resource]): number {
-  return order.indexOf(x.type) - order.indexOf(y.type) || compareNames(a, b)
-}
-
-function takeItems<T extends [string, Resource]>(entries: readonly T[], maxItems: number): T[] {
+/** By dependency and then by name; the first one always. */
+function takeItems(
+  missing: ReadonlyMap<string, Resource>,
+  maxItems: number,
+): ReadonlyMap<string, Resource> {
+  const taken = new Map<string, Resource>()
+  const names = Map.groupBy(missing.keys(), (name) => missing.get(name)?.type)
   let items = 0
-  const end = entries.findIndex(([, resource], index) => {
-    items += resource.type === 'service' ? 1 + resource.endpoints.length : 1
-    return items > maxItems && index > 0
-  })
-  return end === -1 ? [...entries] : entries.slice(0, end)
+  for (const type of order) {
+    // By code units, as compareNames has it.
+    for (const name of names.get(type)?.sort() ?? []) {
+      const resource = missing.get(name)
+      if (resource === undefined) continue
+      items += resource.type === 'service' ? 1 + resource.endpoints.length : 1
+      if (items > maxItems && taken.size > 0) return taken
+      taken.set(name, resource)
+    }
+  }
+  return taken
 }

@@ -14,6 +14,7 @@ import {
   type SessionStatus,
 } from './session.ts'
 import { createSnapshot, type Snapshot } from './snapshot.ts'
+import { createTurns } from './turns.ts'
 
 /**
  * Holds what was compiled and tells each node what it subscribed to. Knows nothing of transports.
@@ -59,6 +60,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
   const answers = createAnswers(snapshot)
   const watchers = new Map<string, Set<Session>>()
   const sessions = new Set<Session>()
+  const turns = createTurns()
   const published = Promise.withResolvers<void>()
   let version = 0
 
@@ -76,7 +78,10 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
       watching?.delete(session)
       if (watching?.size === 0) watchers.delete(name)
     },
-    closed: (session) => void sessions.delete(session),
+    closed(session) {
+      sessions.delete(session)
+      turns.forget(session)
+    },
   }
 
   function apply(change: TableChange): void {
@@ -91,7 +96,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
         affected.add(session)
       }
     }
-    for (const session of first ? [...sessions] : affected) session.changed()
+    turns.tell(first ? [...sessions] : affected)
   }
 
   return {

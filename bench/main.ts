@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { controlCommand } from './control/command.ts'
 import { runFairness } from './fairness/run.ts'
 import { runL4 } from './l4/run.ts'
 import { withBenchOptions } from './options.ts'
@@ -16,5 +17,7 @@ withBenchOptions(program.command('l4'), 'workload')
 withBenchOptions(program.command('fairness'), 'storm')
   .description("One pod's storm and another pod's latency: direct, Sluice off and auto, nginx")
   .action(runFairness)
+
+program.addCommand(controlCommand())
 
 await program.parseAsync()

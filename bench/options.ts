@@ -20,7 +20,7 @@ export function withBenchOptions(command: Command, one: string): Command {
     .option('--peers <peer...>', 'only these peers')
 }
 
-function positive(text: string): number {
+export function positive(text: string): number {
   const value = Number(text)
   if (!(value > 0)) throw new InvalidArgumentError('must be a number above 0')
   return value

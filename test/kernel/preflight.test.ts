@@ -4,8 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'nod
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { catalogue } from '../../src/nodeproxy/preflight/catalogue.ts'
+import type { FeatureState } from '../../src/nodeproxy/kernel/kernel.ts'
 import { findBpffs, findMount, parseMountinfo } from '../../src/nodeproxy/preflight/environment.ts'
 import type { Check, Verdict } from '../../src/nodeproxy/preflight/verdict.ts'
+import { createRig } from './support/rig.ts'
 
 const main = join(import.meta.dirname, '../../src/cli/main.ts')
 const mounts = parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
@@ -138,6 +140,23 @@ test('this machine: every check is answered, and nothing is left behind', async 
   assert.equal(verdict.features.interception.on, true)
   assert.match(check('data-path').detail, /told 198\.18\.0\.9/)
   await eventually('nothing is left', () => leftovers().length === 0)
+})
+
+test('what it says of acceleration is what the proxy serves on this kernel', async (t) => {
+  const { kernel } = createRig(t)
+  const serves = (name: FeatureState['name']): boolean =>
+    kernel.report.features.some((one) => one.name === name && one.on)
+  const modes = kernel.settings().acceleration
+  const { check, verdict } = await preflight(t)
+  const { accelerateAuto, accelerateFull } = verdict.features
+  assert.deepEqual(
+    [accelerateAuto.on, accelerateFull.on],
+    [modes.includes('auto'), modes.includes('full')],
+  )
+  const passes = (id: string): boolean => check(id).status === 'ok'
+  const ofAll = ['redirect', 'accounting', 'programs-acceleration', 'data-path-accelerated']
+  for (const id of ofAll) assert.equal(passes(id), serves('acceleration'), check(id).detail)
+  assert.equal(passes('fionread'), serves('acceleration auto'), check('fionread').detail)
 })
 
 test('a plain user is told so, with the fix, and status 1', async (t) => {

@@ -2,7 +2,7 @@
 // are made up as they are asked for.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Collection, countOf, isCollection, objectOf, sliceObject } from './objects.ts'
+import { listOf, sliceObject } from './objects.ts'
 import type { ControlPlan } from './plan.ts'
 
 export interface GeneratedCluster {
@@ -30,18 +30,6 @@ export async function serveCluster(plan: ControlPlan): Promise<GeneratedCluster>
   const kept = new Map<string, KeptObject>()
   let version = 1
 
-  function list(collection: Collection, query: URLSearchParams): object {
-    const first = Number(query.get('continue') ?? 0)
-    const count = countOf(plan, collection)
-    const last = Math.min(count, first + Number(query.get('limit') ?? 500))
-    const items: object[] = []
-    for (let index = first; index < last; index += 1) {
-      items.push(objectOf(plan, collection, index, turns))
-    }
-    const more = last < count ? { continue: `${last}` } : {}
-    return { metadata: { resourceVersion: `${version}`, ...more }, items }
-  }
-
   function watch(collection: string, from: number, response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'application/json' })
     response.flushHeaders()
@@ -56,11 +44,14 @@ export async function serveCluster(plan: ControlPlan): Promise<GeneratedCluster>
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://api')
     const collection = url.pathname.split('/').at(-1) ?? ''
-    if (request.method === 'GET' && isCollection(collection)) {
-      const query = url.searchParams
-      if (query.get('watch') !== 'true') {
-        response.end(JSON.stringify(list(collection, query)))
-      } else watch(collection, Number(query.get('resourceVersion')), response)
+    const query = url.searchParams
+    if (query.get('watch') === 'true') {
+      watch(collection, Number(query.get('resourceVersion')), response)
+      return
+    }
+    if (query.has('limit')) {
+      const { items, ...more } = listOf(plan, collection, query, turns)
+      response.end(JSON.stringify({ metadata: { resourceVersion: `${version}`, ...more }, items }))
       return
     }
     void bodyOf(request).then((body) => {

@@ -7,10 +7,10 @@ interface Question<Order> {
   readonly order: Order
 }
 
-type Reply<Answer, News> =
+type Reply<Answer> =
   | { readonly id: number; readonly answer: Answer }
   | { readonly id: number; readonly error: string }
-  | { readonly news: News }
+  | { readonly news: unknown }
 
 /** The side of whoever started it. */
 export interface Child<Order, Answer> extends AsyncDisposable {
@@ -27,16 +27,16 @@ export interface Memory {
   readonly peakMb: number
 }
 
-export function startChild<Order, Answer, News>(
+export function startChild<Order, Answer>(
   program: URL,
-  onNews: (news: News) => void = () => {},
+  onNews: (news: unknown) => void = () => {},
 ): Child<Order, Answer> {
   // Flags of this process, of a test runner say, are not its own.
   const child = fork(program, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] })
   const waiting = new Map<number, PromiseWithResolvers<Answer>>()
   let asked = 0
   const exited = Promise.withResolvers<void>()
-  child.on('message', (reply: Reply<Answer, News>) => {
+  child.on('message', (reply: Reply<Answer>) => {
     if ('news' in reply) {
       onNews(reply.news)
       return
@@ -75,12 +75,10 @@ export function startChild<Order, Answer, News>(
 }
 
 /** The side of the program: answers orders one at a time. @returns what tells news */
-export function serveParent<Order, Answer, News>(
-  obey: (order: Order) => Promise<Answer>,
-): (news: News) => void {
-  const send = (reply: Reply<Answer, News>) => process.send?.(reply)
+export function serveParent(obey: (order: unknown) => Promise<object>): (news: object) => void {
+  const send = (reply: Reply<object>) => process.send?.(reply)
   let last: Promise<unknown> = Promise.resolve()
-  process.on('message', ({ id, order }: Question<Order>) => {
+  process.on('message', ({ id, order }: Question<unknown>) => {
     last = last
       .then(() => obey(order))
       .then(

@@ -178,7 +178,7 @@ export function sliceObject(
   plan: ControlPlan,
   service: number,
   turn: number | undefined,
-): { readonly metadata: object } {
+): { readonly metadata: object; readonly [name: string]: unknown } {
   const namespace = namespaceOf(service)
   const all = endpointsOf(plan, service)
   const endpoints = all.map(({ ip, pod, node }, index) => {
@@ -198,11 +198,32 @@ export function sliceObject(
       creationTimestamp: created,
       labels: { 'kubernetes.io/service-name': serviceName(service) },
     },
-    ...{ addressType: 'IPv4', endpoints },
-    ...{ ports: [{ name: 'http', port: portOf(turn), protocol: 'TCP' }] },
+    addressType: 'IPv4',
+    endpoints,
+    ports: [{ name: 'http', port: portOf(turn), protocol: 'TCP' }],
   }
 }
 
 function portOf(turn: number | undefined): number {
   return turn === undefined ? targetPort : firstChangedPort + turn
+}
+
+/**
+ * A page of a list, as it is asked for; nothing of collections that are not the plan's.
+ */
+export function listOf(
+  plan: ControlPlan,
+  collection: string,
+  query: URLSearchParams,
+  turns: Turns,
+): { readonly continue?: string; readonly items: readonly object[] } {
+  if (!isCollection(collection)) return { items: [] }
+  const first = Number(query.get('continue') ?? 0)
+  const count = countOf(plan, collection)
+  const last = Math.min(count, first + Number(query.get('limit') ?? 500))
+  const items: object[] = []
+  for (let index = first; index < last; index += 1) {
+    items.push(objectOf(plan, collection, index, turns))
+  }
+  return last < count ? { continue: `${last}`, items } : { items }
 }

@@ -22,7 +22,8 @@ const acks: Ack[] = []
 let operator: Operator | undefined
 let traffic: Traffic | undefined
 
-const tell = serveParent<OperatorOrder, OperatorAnswer, readonly Ack[]>(async (order) => {
+const tell = serveParent(async (told): Promise<OperatorAnswer> => {
+  const order = told as OperatorOrder
   if (order.kind === 'start') {
     traffic = createTraffic(order.plan)
     operator = await start(order.apiUrl, traffic.observer)
@@ -62,6 +63,7 @@ const options: OperatorOptions = {
   clusterDomain: 'cluster.local',
   trustDomain: 'cluster.local',
   logLevel: 'error',
+  startUpTaint: false,
 }
 
 async function pause(ms: number): Promise<void> {
@@ -80,7 +82,7 @@ interface Traffic {
 function createTraffic(plan: ControlPlan): Traffic {
   const uses = usageOf(plan).ofNode.map((services) => new Set(services))
   const bytes = Array.from({ length: plan.nodes + 1 }, () => 0)
-  const onTheirWay = new Map<number, Map<string, readonly (readonly [number, number])[]>>()
+  const onTheirWay = new Map<number, Map<string, Changes>>()
   let foreign = 0
 
   const observer: StreamObserver = {
@@ -91,7 +93,7 @@ function createTraffic(plan: ControlPlan): Traffic {
       if (states.length === 0) return
       const used = uses[node]
       if (used !== undefined && !states.some(([service]) => used.has(service))) foreign += size
-      const own = onTheirWay.get(node) ?? new Map()
+      const own = onTheirWay.get(node) ?? new Map<string, Changes>()
       onTheirWay.set(node, own.set(delta.nonce, states))
     },
     answered(name, nonce, taken) {
@@ -105,8 +107,10 @@ function createTraffic(plan: ControlPlan): Traffic {
   return { observer, bytes, foreignBytes: () => foreign }
 }
 
+type Changes = readonly (readonly [service: number, turn: number])[]
+
 /** The services in a delta that were changed, and how often they were. */
-function statesOf({ upserts }: Delta): (readonly [number, number])[] {
+function statesOf({ upserts }: Delta): Changes {
   return upserts.flatMap((resource) => {
     if (resource.type !== 'service') return []
     const turn = (resource.endpoints[0]?.ports[servicePort] ?? 0) - firstChangedPort

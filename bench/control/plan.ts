@@ -101,11 +101,6 @@ export function serviceName(service: number): string {
   return `service-${service}`
 }
 
-export function serviceKey(service: number): string {
-  const namespace = namespaceOf(service)
-  return `${namespace}/${serviceName(service)}.${namespace}.svc.cluster.local`
-}
-
 export function serviceIp(service: number): string {
   return `10.96.${service >> 8}.${service & 255}`
 }

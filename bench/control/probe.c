@@ -2,8 +2,8 @@
 /* Connections for the control benchmark, one at a time.
  *
  *   probe serve PORT LETTER      answers each connection with the letter, and closes it
- *   probe watch ADDRESS PORT     connects again and again; whenever another letter answers than
- *                                before, prints it with the time (CLOCK_MONOTONIC, ns) of the answer
+ *   probe watch ADDRESS PORT     connects again and again; whenever another letter answers
+ *                                than before, prints it with the time (CLOCK_MONOTONIC, ns)
  *   probe touch PORT ADDRESS...  connects to each once, and waits for no answer
  */
 #define _GNU_SOURCE

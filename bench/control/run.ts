@@ -59,17 +59,14 @@ export async function measureControl(
 ): Promise<ControlFigures> {
   const cluster = await serveCluster(plan)
   const ledger = createLedger()
-  const onAcks = (acks: readonly Ack[]) => {
-    for (const ack of acks) ledger.acknowledge(ack)
+  const onAcks = (acks: unknown) => {
+    for (const ack of acks as readonly Ack[]) ledger.acknowledge(ack)
   }
   const program = (name: string) => new URL(`${name}-process.ts`, import.meta.url)
-  await using operator = startChild<OperatorOrder, OperatorAnswer, readonly Ack[]>(
-    program('operator'),
-    onAcks,
-  )
+  await using operator = startChild<OperatorOrder, OperatorAnswer>(program('operator'), onAcks)
   await using undo = new AsyncDisposableStack()
   const nodes = Array.from({ length: Math.ceil(plan.nodes / nodesPerProcess) }, () =>
-    undo.use(startChild<NodesOrder, NodesAnswer, never>(program('nodes'))),
+    undo.use(startChild<NodesOrder, NodesAnswer>(program('nodes'))),
   )
   const cpu = { operatorCpuS: {}, nodesCpuS: {} }
   const parts = { plan, usage: usageOf(plan), cluster, operator, nodes, ledger }

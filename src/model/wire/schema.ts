@@ -22,6 +22,6 @@ export function messageType(name: string): MessageType {
   return {
     encode: (value) => type.encode(value).finish(),
     // Not made plain data of: that would be another pass over all of it.
-    decode: (bytes) => type.decode(bytes) as unknown as Readonly<Record<string, unknown>>,
+    decode: (bytes) => type.decode(bytes),
   }
 }

@@ -15,12 +15,10 @@ export interface Asked {
   readonly openNames: Set<string>
   /** The answer to a name may be another now, or the name is not subscribed any more. */
   touch(name: string): void
-  /** Names that were touched and not looked at. */
-  readonly touched: number
   /** The node is to be told of a name again. */
   askAgain(name: string): void
-  /** Looks at what was touched. @param answerOf undefined: the name is not subscribed */
-  refresh(answerOf: (name: string) => Answer | undefined): void
+  /** Looks at what was touched. */
+  refresh(): void
   /**
    * The node has taken a delta. What changed since that was planned has been touched, and is opened
    * again when it is looked at.
@@ -33,7 +31,15 @@ export interface Asked {
 /** Below it, looking into each answer is cheaper than making one of all. */
 const fewOpen = 32
 
-export function createAsked(): Asked {
+/**
+ * @param mostTouched names; beyond, they are looked at, as a node that comes and goes and answers
+ * nothing must not gather them without end
+ * @param answerOf undefined: the name is not subscribed
+ */
+export function createAsked(
+  mostTouched: number,
+  answerOf: (name: string) => Answer | undefined,
+): Asked {
   const answers = new Map<string, Answer>()
   const touched = new Set<string>()
   const openResources = new Set<string>()
@@ -56,19 +62,21 @@ export function createAsked(): Asked {
     }
   }
 
+  function refresh(): void {
+    for (const name of touched) replace(name, answerOf(name))
+    touched.clear()
+  }
+
   return {
     answers,
     openResources,
     openNames,
-    touch: (name) => void touched.add(name),
-    get touched() {
-      return touched.size
+    touch(name) {
+      touched.add(name)
+      if (touched.size > mostTouched) refresh()
     },
     askAgain: (name) => void openNames.add(name),
-    refresh(answerOf) {
-      for (const name of touched) replace(name, answerOf(name))
-      touched.clear()
-    },
+    refresh,
     settle({ upserts, removals, present, absent }) {
       for (const name of upserts.keys()) openResources.delete(name)
       for (const name of removals) openResources.delete(name)

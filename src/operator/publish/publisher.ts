@@ -58,7 +58,7 @@ export interface PublisherStatus {
 export function createPublisher(epoch: string, limits: PublishLimits = defaultLimits): Publisher {
   const snapshot = createSnapshot()
   const answers = createAnswers(snapshot)
-  const watchers = new Map<string, Set<Session>>()
+  const watchers = createWatchers()
   const sessions = new Set<Session>()
   const turns = createTurns()
   const published = Promise.withResolvers<void>()
@@ -69,15 +69,8 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
     limits,
     version: () => `${epoch}.${version}`,
     ready: () => version > 0,
-    watch(name, session) {
-      const watching = watchers.get(name) ?? new Set()
-      watchers.set(name, watching.add(session))
-    },
-    unwatch(name, session) {
-      const watching = watchers.get(name)
-      watching?.delete(session)
-      if (watching?.size === 0) watchers.delete(name)
-    },
+    watch: (name, session) => watchers.add(name, session),
+    unwatch: (name, session) => watchers.remove(name, session),
     closed(session) {
       sessions.delete(session)
       turns.forget(session)
@@ -91,7 +84,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
     published.resolve()
     const affected = new Set<Session>()
     for (const name of answers.invalidate(snapshot.change(change))) {
-      for (const session of watchers.get(name) ?? []) {
+      for (const session of watchers.of(name)) {
         session.touch(name)
         affected.add(session)
       }
@@ -127,5 +120,22 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
       answers: answers.size,
       sessions: [...sessions].map((session) => session.status()),
     }),
+  }
+}
+
+/** Which sessions are subscribed to a name. */
+function createWatchers() {
+  const sessions = new Map<string, Set<Session>>()
+  return {
+    of: (name: string): Iterable<Session> => sessions.get(name) ?? [],
+    add(name: string, session: Session): void {
+      const watching = sessions.get(name) ?? new Set()
+      sessions.set(name, watching.add(session))
+    },
+    remove(name: string, session: Session): void {
+      const watching = sessions.get(name)
+      watching?.delete(session)
+      if (watching?.size === 0) sessions.delete(name)
+    },
   }
 }

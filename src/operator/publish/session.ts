@@ -55,12 +55,13 @@ export function createSession(
   claims?: Claims,
 ): Session {
   const held = createHoldings()
-  const asked = createAsked()
-  const subscriptions = createSubscriptions(node, {
+  const { subscriptionsPerNode } = handles.limits
+  const asked = createAsked(subscriptionsPerNode, (name) => subscriptions.answerOf(name))
+  const subscriptions: Subscriptions = createSubscriptions(node, {
     answers: handles.answers,
     limits: handles.limits,
-    onAdd: touching((name) => handles.watch(name, session)),
-    onRemove: touching((name) => handles.unwatch(name, session)),
+    onAdd: touching(asked, (name) => handles.watch(name, session)),
+    onRemove: touching(asked, (name) => handles.unwatch(name, session)),
   })
   const pump = openPump({ subscriptions, asked, held }, send, { ...handles, claims })
   const counts = { acked: 0, nacked: 0, lastError: '', version: '' }
@@ -70,19 +71,6 @@ export function createSession(
     held.told.delete(name)
     subscriptions.add(name)
     if (subscriptions.has(name)) asked.askAgain(name)
-  }
-
-  function touch(name: string): void {
-    asked.touch(name)
-    // A node that comes and goes and answers nothing: what it touched is not gathered without end.
-    if (asked.touched > handles.limits.subscriptionsPerNode) refresh(asked, subscriptions)
-  }
-
-  function touching(run: (name: string) => void): (name: string) => void {
-    return (name) => {
-      touch(name)
-      run(name)
-    }
   }
 
   const session: Session = {
@@ -116,7 +104,7 @@ export function createSession(
       if (reject(held, delta, names)) pump.changed()
       else pump.rest()
     },
-    touch,
+    touch: (name) => asked.touch(name),
     changed: () => pump.changed(),
     close() {
       pump.close()
@@ -143,8 +131,11 @@ function answersTo(subscriptions: Subscriptions): ReadonlyMap<string, Answer> {
   return answers
 }
 
-function refresh(asked: Asked, subscriptions: Subscriptions): void {
-  asked.refresh((name) => subscriptions.answerOf(name))
+function touching(asked: Asked, run: (name: string) => void): (name: string) => void {
+  return (name) => {
+    asked.touch(name)
+    run(name)
+  }
 }
 
 interface SessionState {
@@ -163,7 +154,7 @@ function openPump(
     ready,
     version,
     plan() {
-      refresh(asked, subscriptions)
+      asked.refresh()
       // Not before: what a claim is compared with is there when something has been published.
       if (claimed !== undefined) claim(held, claimed, asked)
       claimed = undefined

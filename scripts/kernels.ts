@@ -3,7 +3,7 @@
 //   npm run test:kernels                     every series of docs/kernels.md
 //   npm run test:kernels -- --ci             the short form: chosen tests, 6.1 and 6.12 at once
 //   npm run test:kernels -- --kernel 6.1     one or more, also others of backports (6.18)
-//   --tests GLOB      only these test files, e.g. 'test/kernel/connect*.test.ts'
+//   --tests GLOB      only these test files, e.g. 'test/kernel/connect*.test.ts'; several in turn
 //   --accel tcg|kvm   else: kvm where it works
 //   --timeout MIN     for one kernel (default 30)
 //   -o json           one JSON object at the end
@@ -37,7 +37,7 @@ interface Options {
   readonly timeoutMs: number
   /** The chosen tests alone, in all guests at once, within a limit for all. */
   readonly short: boolean
-  readonly tests: string | undefined
+  readonly tests: readonly string[]
   readonly json: boolean
 }
 
@@ -46,7 +46,7 @@ function readOptions(): Options {
     options: {
       ci: { type: 'boolean', default: false },
       kernel: { type: 'string', multiple: true, default: [] },
-      tests: { type: 'string' },
+      tests: { type: 'string', multiple: true, default: [] },
       accel: { type: 'string', default: 'auto' },
       timeout: { type: 'string', default: '30' },
       output: { type: 'string', short: 'o', default: 'table' },
@@ -58,8 +58,7 @@ function readOptions(): Options {
   }
   const minutes = Number(values.timeout)
   if (!(minutes > 0)) throw new Error(`--timeout ${values.timeout}: it is a number of minutes`)
-  if (values.ci && values.tests !== undefined)
-    throw new Error('--tests and --ci exclude each other')
+  if (values.ci && values.tests.length > 0) throw new Error('--tests and --ci exclude each other')
   const named = values.kernel.map(findSeries)
   const series = named.length > 0 ? named : kernelSeries.filter(({ ci }) => ci || !values.ci)
   return {
@@ -146,7 +145,7 @@ async function testKernel(
 /** For the guest's command line; nothing: all of test/kernel. */
 function testsOf({ short, tests }: Options): string {
   if (short) return 'sluice.short'
-  return tests === undefined ? '' : `sluice.tests=${tests}`
+  return tests.map((glob) => `sluice.tests=${glob}`).join(' ')
 }
 
 function notRun({ name }: KernelSeries, tookMs: number, problem: string): Row {

@@ -9,6 +9,7 @@ import {
   statSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { compileKtls } from '../../test/lab/support/programs.ts'
 import { type Entry, writeArchive } from './cpio.ts'
 import type { Kernel } from './packages.ts'
 import { gatherPrograms } from './programs.ts'
@@ -35,7 +36,7 @@ export function writeBase(root: string, cacheFolder: string, workFolder: string)
   if (!existsSync(addon)) throw new Error(`${addon} is not there: run \`npm run build\``)
   const node = strippedNode(join(root, NODE), cacheFolder)
   const others = globSync('build/Release/sluice-*', { cwd: root }).map((path) => join(root, path))
-  const programs = gatherPrograms([node, addon, ...others])
+  const programs = gatherPrograms([node, addon, compileKtls(), ...others])
   const file = join(workFolder, 'base.cpio')
   writeArchive(file, [
     ...system(root),

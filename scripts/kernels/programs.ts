@@ -16,6 +16,7 @@ const programs: readonly string[] = [
   'nsenter',
   'mount',
   'umount',
+  'curl',
 ]
 
 export interface GuestPrograms {

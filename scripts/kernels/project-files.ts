@@ -9,10 +9,13 @@ export const GUEST_ROOT = 'sluice'
 /** What is run in the guest, as it is: sources, the addon, the objects. */
 const patterns: readonly string[] = [
   'package.json',
-  'src/**/*.ts',
+  'src/**/*.{ts,json}',
   'test/kernel/**/*',
   'test/support/**/*',
   'test/lab/support/**/*',
+  'test/lab/mesh-ktls.test.ts',
+  'bench/l4/proxy-configs.ts',
+  'build/test/ktls-c',
   'scripts/kernels/guest/*',
   'scripts/kernels/short-form.ts',
   'bpf/*.h',

@@ -60,6 +60,7 @@ export const packageGroups = {
       why: 'Java programs in the compatibility matrix',
       unless: 'javac',
     },
+    { name: 'libssl-dev', why: 'a program with kernel TLS in the compatibility matrix' },
     { name: 'qemu-system-x86', why: 'boots other kernels' },
     { name: 'busybox-static', why: 'user space of the guests with other kernels' },
     { name: 'debian-archive-keyring', why: 'checks the kernels that the guests boot' },

@@ -1,6 +1,7 @@
+import { patient } from './process/wait.ts'
 import type { Runner } from './runner.ts'
 
-const TIMEOUT_S = '10'
+const TIMEOUT_S = `${patient(10)}`
 
 export interface HttpReply {
   readonly status: number

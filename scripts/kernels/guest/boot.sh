@@ -25,6 +25,8 @@ for module in veth dummy nf_tables nft_ct nft_nat nft_masq nft_redir sch_netem s
 done
 # Tests move fewer bytes (test/kernel/support/guest.ts).
 export SLUICE_GUEST=1
+# Nodes and pods of the lab may take so many times longer (src/lab/process/wait.ts).
+export SLUICE_PATIENCE=15
 # Emulated, compiling takes most of what a test's processes do.
 export NODE_COMPILE_CACHE=/run/node-cache
 export NODE_OPTIONS='--import /sluice/scripts/kernels/guest/plain-types.mjs'

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { patient } from './wait.ts'
 
 export interface CommandOptions {
   readonly input?: string
@@ -19,7 +20,7 @@ export async function runCommand(
   const [command = '', ...args] = argv
   const child = spawn(command, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    timeout: patient(options.timeoutMs ?? DEFAULT_TIMEOUT_MS),
     killSignal: 'SIGKILL',
   })
   const output: Buffer[] = []

@@ -1,7 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { waitFor } from './wait.ts'
+import { patient, waitFor } from './wait.ts'
 
 /** Characters of a command line in an error. */
 const MOST_SHOWN = 160
@@ -76,9 +76,9 @@ export async function finish(
   started.stdin.end()
   let late = ''
   const timer = setTimeout(() => {
-    late = ` after ${timeoutMs} ms, which is all it had`
+    late = ` after ${patient(timeoutMs)} ms, which is all it had`
     started.kill('SIGKILL')
-  }, timeoutMs)
+  }, patient(timeoutMs))
   const exit = await started.exited
   clearTimeout(timer)
   if ((check && exit.status !== 0) || late !== '') {

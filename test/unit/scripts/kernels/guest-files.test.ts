@@ -2,11 +2,15 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import test from 'node:test'
 import { writeArchive } from '../../../../scripts/kernels/cpio.ts'
 import { dependsOf } from '../../../../scripts/kernels/modules.ts'
-import { importedPackages } from '../../../../scripts/kernels/project-files.ts'
+import {
+  GUEST_ROOT,
+  gatherProject,
+  importedPackages,
+} from '../../../../scripts/kernels/project-files.ts'
 
 test('cpio(1) unpacks what was written', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-cpio-'))
@@ -58,4 +62,20 @@ test('packages are those that a source imports at run time', () => {
     'yaml',
     'fast-check',
   ])
+})
+
+test('what sources of the guest import is in the guest', () => {
+  const root = join(import.meta.dirname, '../../../..')
+  const entries = gatherProject(root)
+  const paths = new Set(entries.map(({ path }) => path))
+  const lacking = entries.flatMap((entry) => {
+    if (entry.kind !== 'file' || typeof entry.from === 'string') return []
+    const imports = entry.from.toString().matchAll(/^(?:import|export|}).* from '(\.[^'\n]+)'/gm)
+    return [...imports]
+      .map(([, to = '']) => join(dirname(entry.path), to))
+      .filter((path) => !paths.has(path))
+      .map((path) => `${entry.path}: ${path}`)
+  })
+  assert.ok(paths.has(`${GUEST_ROOT}/src/nodeproxy/main.ts`))
+  assert.deepEqual(lacking, [])
 })

@@ -2,6 +2,7 @@
 
 #include <bpf/libbpf.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
@@ -35,6 +36,20 @@ std::vector<std::string_view> Lines(std::string_view text) {
 bool IsStatistics(std::string_view line) {
   return line.starts_with("processed ") || line.starts_with("verification time") ||
          line.starts_with("stack depth");
+}
+
+// "7: (79) r1 = *(u64 *)(r0 +0)": the verifier walks through the program.
+bool IsInstruction(std::string_view line) {
+  const size_t digits = line.find_first_not_of("0123456789");
+  return digits != 0 && digits != std::string_view::npos && line.substr(digits).starts_with(": (");
+}
+
+// Where the walk has ended and the verifier says why. From 7.3 on that takes many lines, of which
+// the first ones name what is wrong.
+size_t ExplanationOf(const std::vector<std::string_view>& lines) {
+  size_t at = lines.size();
+  while (at > 0 && !IsInstruction(lines[at - 1])) at--;
+  return at;
 }
 
 }  // namespace
@@ -85,9 +100,12 @@ std::string LoadLog::Reason(size_t max_lines) const {
   }
   std::vector<std::string_view> lines = Lines(part);
   std::erase_if(lines, IsStatistics);
-  const size_t first = lines.size() > max_lines ? lines.size() - max_lines : 0;
+  size_t first = lines.size() > max_lines ? lines.size() - max_lines : 0;
+  const size_t explanation = ExplanationOf(lines);
+  if (explanation > 0 && explanation < first) first = explanation;
+  const size_t end = std::min(lines.size(), first + max_lines);
   std::string reason;
-  for (size_t i = first; i < lines.size(); i++) {
+  for (size_t i = first; i < end; i++) {
     if (!reason.empty()) reason += '\n';
     reason += lines[i];
   }

@@ -19,7 +19,8 @@ class LoadLog {
   // The program whose verifier log is in the text; empty when the failure was another one.
   std::string RejectedProgram() const;
 
-  // The last lines that say why: of the verifier's log without its statistics, else of libbpf's
+  // The lines that say why, at most so many: the last ones of the verifier's log without its
+  // statistics, or the first ones of an explanation that is longer; else the last of libbpf's
   // messages.
   std::string Reason(size_t max_lines) const;
 

@@ -196,7 +196,9 @@ int Run(Options options) {
     keeper.RunOnce();
     removed = RemovedAll(options, keeper);
   }
-  if (!removed) Log(ending ? "ends by signal" : "handed over");
+  if (removed) return 0;
+  if (ending && !options.home.empty()) LeaveOwnCgroup(options.home);
+  Log(ending ? "ends by signal" : "handed over");
   return 0;
 }
 

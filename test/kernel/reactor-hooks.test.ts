@@ -251,10 +251,15 @@ test('paired at once, in the middle and never, on connections that go on', async
 })
 
 // Both readers check what they read, and are slower than the writers: queues fill up to their limit
-// again and again, and each time the writers have to come back to the direct way.
+// again and again, and each time the writers have to come back to the direct way. How often is a
+// matter of speed: a sender waits 40 us for the proxy, in which an emulated one does nothing.
 for (const { turnBytes, least, what } of [
   { turnBytes: 1 << 20, least: 0.9, what: 'directly for 90 % and more when readers keep up' },
-  { turnBytes: 0, least: 0.4, what: 'directly again and again when readers are slow' },
+  {
+    turnBytes: 0,
+    least: amount({ usual: 0.4, emulated: 0.1 }),
+    what: 'directly again and again when readers are slow',
+  },
 ]) {
   test(`connections over 1 MB that are paired at once go ${what}`, async (t) => {
     const bytes = amount({ usual: 20 << 20, emulated: 10 << 20 })

@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs/light.js'
 import schema from './schema.json' with { type: 'json' }
+import { openReader } from './texts.ts'
 
 /**
  * The messages of the .proto files beside it. schema.json is what protobufjs makes of them, so that
@@ -22,6 +23,6 @@ export function messageType(name: string): MessageType {
   return {
     encode: (value) => type.encode(value).finish(),
     // Not made plain data of: that would be another pass over all of it.
-    decode: (bytes) => type.decode(bytes),
+    decode: (bytes) => type.decode(openReader(bytes)),
   }
 }

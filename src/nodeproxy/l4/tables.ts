@@ -2,6 +2,7 @@ import type { Workload } from '../../model/resources.ts'
 import { type Balancer, type BalanceState, createBalancer } from '../balance/balancer.ts'
 import { targetKey } from '../balance/target.ts'
 import type { PortView, ServiceName, ServiceView } from './service-view.ts'
+import { createSharedTexts } from './shared-texts.ts'
 
 /** A service that has an address, and whether it is one of its external ones. */
 export interface ServiceRef {
@@ -59,6 +60,7 @@ export function createTables(state: BalanceState): MutableTables {
   const addresses = new Map<string, AddressAnswer>()
   const services = new Map<string, ServiceEntry>()
   const workloads = new Map<string, Workload>()
+  const texts = createSharedTexts()
   const behind = new Map<string, ServiceView>()
   const names = new Map<string, ServiceName>()
 
@@ -96,7 +98,7 @@ export function createTables(state: BalanceState): MutableTables {
     },
     setWorkload(uid, workload) {
       if (workload === undefined) workloads.delete(uid)
-      else workloads.set(uid, workload)
+      else workloads.set(uid, texts.of(workload))
     },
     counts: () => ({
       addresses: addresses.size,

@@ -1,6 +1,8 @@
 // Nodes that misbehave, over real gRPC: they cost others nothing.
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { addressSubscription } from '../../../../src/model/names.ts'
 import { encodeRequest, type DeltaRequest } from '../../../../src/model/wire/request-message.ts'
 import { type GrpcCall, openGrpcCall } from '../../../../src/nodeproxy/config/grpc-call.ts'
@@ -59,6 +61,44 @@ test('20 nodes that acknowledge nothing are sent one delta each, whatever change
   await eventually(() => store.complete)
   assert.ok(nodes.every(({ received }) => received.length === 1))
   assert.ok(publisher.status().sessions.every(({ node, waiting }) => node === 'good' || waiting))
+})
+
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc') as () => void
+
+/** After what is garbage is gone. */
+function heapBytes(): number {
+  collect()
+  return process.memoryUsage().heapUsed
+}
+
+test('20 nodes that subscribe to everything and acknowledge nothing cost no memory', async (t) => {
+  const site = await openSite(t)
+  const publisher = createPublisher('a')
+  const ip = (index: number) => `10.96.${index >> 8}.${index & 255}`
+  const all = Array.from({ length: 1_000 }, (_, index) =>
+    service(`s${index}`, { addresses: [ip(index)], endpoints: [endpoint('10.0.0.1')] }),
+  )
+  publisher.replace(all)
+  await site.serve(publisher)
+  const subscribe = all.map((_, index) => addressSubscription('default', ip(index)))
+  const nodes = Array.from({ length: 20 }, (_, index) => openRaw(t, site, `n${index}`))
+  for (const [index, node] of nodes.entries()) node.send({ node: `n${index}`, subscribe })
+  await eventually(() => nodes.every(({ received }) => received.length > 0))
+  const before = heapBytes()
+  for (let round = 1; round <= 3; round += 1) {
+    for (const [index, { name }] of all.entries()) {
+      const changed = service(name, { addresses: [ip(index)], ports: [round] })
+      publisher.apply({ upserts: [changed], removals: [] })
+    }
+  }
+  const grownBytes = heapBytes() - before
+  assert.ok(nodes.every(({ received, ended }) => received.length === 1 && ended === undefined))
+  // 60,000 changes that wait for a node each, in whatever form, would take more.
+  assert.ok(grownBytes < 5e6, `${grownBytes} bytes`)
+  for (const node of nodes) node.close()
+  await eventually(() => publisher.status().sessions.length === 0)
+  assert.equal(publisher.status().answers, 0)
 })
 
 test('a message that is too large ends its stream alone', async (t) => {

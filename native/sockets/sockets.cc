@@ -52,12 +52,35 @@ int AddIpv6(const in6_addr& address) {
   return ioctl(control.get(), SIOCSIFADDR, &request) == 0 ? 0 : -errno;
 }
 
+constexpr int kUsableTries = 5000;
+constexpr useconds_t kUsableWaitUs = 1000;
+
+// A work queue of the kernel's makes an IPv6 address usable, also where it has no duplicates to
+// look for: before that nobody can bind to it, and a little later there is a route to it.
+int WaitUsable(const in6_addr& address) {
+  sockaddr_in6 name = {};
+  name.sin6_family = AF_INET6;
+  name.sin6_addr = address;
+  name.sin6_port = htons(9);
+  const auto* to = reinterpret_cast<const sockaddr*>(&name);
+  for (int attempt = 0; attempt < kUsableTries; attempt++) {
+    const UniqueFd probe(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (probe.get() < 0) return -errno;
+    if (bind(probe.get(), to, sizeof(name)) == 0 && connect(probe.get(), to, sizeof(name)) == 0) {
+      return 0;
+    }
+    usleep(kUsableWaitUs);
+  }
+  return -EADDRNOTAVAIL;
+}
+
 int AddAddress(int control, const std::string& text, size_t alias) {
   in_addr v4 = {};
   if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return AddIpv4(control, v4, alias);
   in6_addr v6 = {};
-  if (inet_pton(AF_INET6, text.c_str(), &v6) == 1) return AddIpv6(v6);
-  return -EINVAL;
+  if (inet_pton(AF_INET6, text.c_str(), &v6) != 1) return -EINVAL;
+  const int added = AddIpv6(v6);
+  return added == 0 ? WaitUsable(v6) : added;
 }
 
 int CreateHere(const std::vector<std::string>& addresses, std::string* step) {

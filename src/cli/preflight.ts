@@ -87,7 +87,7 @@ async function askCluster(options: PreflightOptions, around: PreflightSurroundin
     around.setExitCode(verdict.ok ? 0 : 1)
   } catch (error) {
     if (!signal.aborted || error instanceof CleanUpError) throw error
-    around.errors.write('sluice: interrupted; nothing is left on the cluster\n')
+    around.errors.write('sluice: interrupted; what it made is being deleted\n')
     around.setExitCode(interruptedStatus)
   }
 }

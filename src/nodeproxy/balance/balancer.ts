@@ -1,6 +1,6 @@
 import { type Affinity, rendezvous } from './affinity.ts'
 import type { Health } from './health.ts'
-import { leastRequestPicker, type Picker, type Random } from './picker.ts'
+import { leastRequestPicker, type Picker, type Random, type Tried, untried } from './picker.ts'
 import type { Target } from './target.ts'
 
 /** What a worker keeps for all its balancers. It has one owner, the worker's thread. */
@@ -20,8 +20,13 @@ export interface BalancerOptions {
 }
 
 export interface Balancer {
-  /** A target for this client that is not among `tried`; undefined when none is left. */
-  pick(client: string, tried: readonly string[], nowMs: number): Target | undefined
+  /**
+   * A target for this client that is not among those that were tried, and where there is a choice
+   * on none of the nodes that are silent; undefined when none is left.
+   */
+  pick(client: string, tried: Tried, nowMs: number): Target | undefined
+  /** All its targets, those that are out among them. */
+  readonly size: number
 }
 
 /** Balances one service port over its targets, leaving out those that health has ejected. */
@@ -38,8 +43,8 @@ export function createBalancer(options: BalancerOptions, state: BalanceState): B
     return picker
   }
 
-  function pickSticky(client: string, tried: readonly string[], nowMs: number): Target | undefined {
-    const usable = current(nowMs).targets.filter(({ key }) => !tried.includes(key))
+  function pickSticky(client: string, tried: Tried, nowMs: number): Target | undefined {
+    const usable = untried(current(nowMs).targets, tried)
     const known = state.affinity.recall(name, client, nowMs)
     const kept = known === undefined ? undefined : usable.find(({ key }) => key === known)
     const target = kept ?? rendezvous(client, usable)
@@ -54,6 +59,7 @@ export function createBalancer(options: BalancerOptions, state: BalanceState): B
       if (clientAffinitySeconds > 0) return pickSticky(client, tried, nowMs)
       return current(nowMs).pick(tried)
     },
+    size: targets.length,
   }
 }
 

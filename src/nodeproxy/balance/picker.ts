@@ -3,6 +3,14 @@ import type { Target } from './target.ts'
 /** A number in [0, 1). Injected, so that tests own it. */
 export type Random = () => number
 
+/** What one connection has met so far. */
+export interface Tried {
+  /** Keys of targets. */
+  readonly keys: readonly string[]
+  /** Nodes on which a target did not answer at all: the next one there would not either. */
+  readonly silentNodes: readonly string[]
+}
+
 /**
  * The momentary state of one balancer: which targets may be used now. Immutable; a change of
  * endpoints or of their health makes a new one, and one assignment swaps it.
@@ -10,10 +18,20 @@ export type Random = () => number
 export interface Picker {
   /** From this time on (milliseconds, same clock as health) a better picker can be made. */
   readonly staleAtMs: number
-  /** A target that is not among `tried`; undefined when none is left. */
-  pick(tried: readonly string[]): Target | undefined
+  /** One of `untried`; undefined when none is left. */
+  pick(tried: Tried): Target | undefined
   /** Those it picks from. */
   readonly targets: readonly Target[]
+}
+
+/** Those that were not tried; where there is a choice, on none of the silent nodes. */
+export function untried(
+  targets: readonly Target[],
+  { keys, silentNodes }: Tried,
+): readonly Target[] {
+  const left = targets.filter(({ key }) => !keys.includes(key))
+  const elsewhere = left.filter(({ node = '' }) => !silentNodes.includes(node))
+  return elsewhere.length > 0 ? elsewhere : left
 }
 
 export interface LeastRequestOptions {
@@ -45,8 +63,8 @@ export function leastRequestPicker(options: LeastRequestOptions): Picker {
   return {
     staleAtMs,
     pick(tried) {
-      if (tried.length === 0) return choose(targets)
-      return choose(targets.filter(({ key }) => !tried.includes(key)))
+      if (tried.keys.length === 0) return choose(targets)
+      return choose(untried(targets, tried))
     },
     targets,
   }

@@ -6,6 +6,8 @@ export interface Target {
   readonly port: number
   /** uid of the workload behind it; empty for an address that nobody named. */
   readonly workload: string
+  /** Where it runs, as far as that is known. */
+  readonly node?: string
 }
 
 export function targetKey(address: string, port: number): string {

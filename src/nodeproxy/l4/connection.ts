@@ -40,7 +40,7 @@ export interface Connection {
   /** To an address outside the mesh. */
   outside: boolean
   attempts: number
-  readonly tried: string[]
+  readonly tried: { readonly keys: string[]; readonly silentNodes: string[] }
   refusal: Refusal | undefined
   connected: boolean
   /** `opened` is told once, when the labels are known. */

@@ -71,10 +71,11 @@ export function pickAndConnect(
     return
   }
   const subject = `service ${service?.key ?? ''} port ${asked.port}`
+  const { keys } = tried
   const refusal =
-    tried.length === 0
+    keys.length === 0
       ? refuse('noEndpoints', subject)
-      : refuse('attemptsExhausted', `${subject}: tried ${tried.join(', ')}; last: ${lastCause}`)
+      : refuse('attemptsExhausted', `${subject}: tried ${keys.join(', ')}; last: ${lastCause}`)
   end(context, connection, refusal)
 }
 
@@ -106,9 +107,10 @@ export function connect(context: FlowContext, connection: Connection, target: Ta
 }
 
 function send(context: FlowContext, connection: Connection, leg: Leg): void {
-  const { connectTimeoutMs, onlyConnectTimeoutMs } = context.settings()
-  const several = connection.balancer !== undefined
+  const { connectTimeoutMs, onlyConnectTimeoutMs, maxAttempts } = context.settings()
+  const { balancer, tried } = connection
   connection.attempts += 1
+  const several = connection.attempts < maxAttempts && (balancer?.size ?? 0) > tried.keys.length + 1
   context.commands.connect(
     connection.id,
     connection.attempts,

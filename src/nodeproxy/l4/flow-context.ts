@@ -9,9 +9,9 @@ import type { SlotPool } from './slots.ts'
 import type { Tables } from './tables.ts'
 
 export interface FlowSettings extends RouteSettings {
-  /** To one of several endpoints. */
+  /** To an endpoint after which another one can be tried. */
   readonly connectTimeoutMs: number
-  /** To where no other endpoint can be tried. */
+  /** To the last one. */
   readonly onlyConnectTimeoutMs: number
   readonly maxAttempts: number
 }

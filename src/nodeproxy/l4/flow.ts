@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { DoneReason } from '../io/protocol.ts'
 import { refuse } from '../policy/refusal.ts'
 import type { Connection } from './connection.ts'
@@ -156,13 +157,14 @@ function connectFailed(context: FlowContext, connection: Connection, errno: numb
     end(context, connection, refuse('connectFailed', `${address} port ${port}: ${cause}`))
     return
   }
-  tried.push(target.key)
+  tried.keys.push(target.key)
+  if (errno === constants.errno.ETIMEDOUT && target.node) tried.silentNodes.push(target.node)
   if (!isLocalErrno(errno)) context.balance.health.failed(target.key, context.nowMs())
   if (connection.attempts < context.settings().maxAttempts) {
     pickAndConnect(context, connection, cause)
     return
   }
-  const detail = `tried ${tried.join(', ')}; last: ${cause}`
+  const detail = `tried ${tried.keys.join(', ')}; last: ${cause}`
   end(context, connection, refuse('attemptsExhausted', detail))
 }
 
@@ -223,7 +225,7 @@ function newConnection(event: Accepted, pod: PodView): Connection {
     localPod: undefined,
     outside: false,
     attempts: 0,
-    tried: [],
+    tried: { keys: [], silentNodes: [] },
     refusal: undefined,
     connected: false,
     openedTold: false,

@@ -10,7 +10,8 @@ export function workerSettings(
 ): WorkerSettings {
   return {
     outside: mesh?.outside ?? 'allow',
-    connectTimeoutMs: 5_000,
+    // Two that do not answer cost less than a second, the first time that a SYN is sent again.
+    connectTimeoutMs: 400,
     onlyConnectTimeoutMs: 30_000,
     maxAttempts: 3,
     resolveTimeoutMs: 500,

@@ -62,6 +62,7 @@ function portView(
     address: target.address.ip,
     port: target.port,
     workload: target.endpoint.workload,
+    node: target.endpoint.node,
   }))
   return { ...port, targets, refusal: undefined }
 }

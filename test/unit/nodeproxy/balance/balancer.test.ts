@@ -3,6 +3,7 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { rememberClients, rendezvous } from '../../../../src/nodeproxy/balance/affinity.ts'
 import { type BalanceState, createBalancer } from '../../../../src/nodeproxy/balance/balancer.ts'
+import type { Tried } from '../../../../src/nodeproxy/balance/picker.ts'
 import { trackHealth } from '../../../../src/nodeproxy/balance/health.ts'
 import { seededRandom, targets } from './support.ts'
 
@@ -14,6 +15,8 @@ function state(seed = 1): BalanceState {
     random: seededRandom(seed),
   }
 }
+
+const tried = (...keys: readonly string[]) => ({ keys, silentNodes: [] })
 
 test('an ejected target is never picked while another one is left, and comes back in time', () => {
   fc.assert(
@@ -29,15 +32,15 @@ test('an ejected target is never picked while another one is left, and comes bac
           mine,
         )
         const out = new Set(ejectedIndexes.flatMap((index) => all[index]?.key ?? []))
-        balancer.pick('c', [], 0)
+        balancer.pick('c', tried(), 0)
         for (const key of out) mine.health.failed(key, 0)
         for (let round = 0; round < 20; round += 1) {
-          const key = balancer.pick('c', [], 500)?.key ?? 'none'
+          const key = balancer.pick('c', tried(), 500)?.key ?? 'none'
           assert.equal(out.has(key), out.size === count, 'only when all are out may one be used')
         }
         const seen = new Set<string>()
         for (let round = 0; round < 500; round += 1)
-          seen.add(balancer.pick('c', [], 1_000)?.key ?? '')
+          seen.add(balancer.pick('c', tried(), 1_000)?.key ?? '')
         assert.equal(seen.size, count, 'after the ejection all are used again')
       },
     ),
@@ -47,7 +50,7 @@ test('an ejected target is never picked while another one is left, and comes bac
 test('no targets: nothing is picked, with and without affinity', () => {
   for (const clientAffinitySeconds of [0, 10]) {
     const balancer = createBalancer({ name: 's 80', targets: [], clientAffinitySeconds }, state())
-    assert.equal(balancer.pick('c', [], 0), undefined)
+    assert.equal(balancer.pick('c', tried(), 0), undefined)
   }
 })
 
@@ -56,10 +59,14 @@ test('a client keeps its target when targets are added, until its time is over',
   const options = { name: 's 80', clientAffinitySeconds: 10 }
   const before = createBalancer({ ...options, targets: targets(3) }, mine)
   const clients = Array.from({ length: 40 }, (_, index) => `10.2.0.${index}`)
-  const first = new Map(clients.map((client) => [client, before.pick(client, [], 0)?.key]))
+  const first = new Map(clients.map((client) => [client, before.pick(client, tried(), 0)?.key]))
   const after = createBalancer({ ...options, targets: targets(9) }, mine)
-  for (const client of clients) assert.equal(after.pick(client, [], 9_999)?.key, first.get(client))
-  const late = clients.filter((client) => after.pick(client, [], 20_000)?.key !== first.get(client))
+  for (const client of clients) {
+    assert.equal(after.pick(client, tried(), 9_999)?.key, first.get(client))
+  }
+  const late = clients.filter(
+    (client) => after.pick(client, tried(), 20_000)?.key !== first.get(client),
+  )
   assert.ok(late.length > 0, 'after the time, the hash over nine moves some of forty')
 })
 
@@ -68,12 +75,12 @@ test('affinity: workers that share nothing choose alike; a failed target is left
   const options = { name: 's 80', targets: all, clientAffinitySeconds: 60 }
   const [one, other] = [createBalancer(options, state(1)), createBalancer(options, state(2))]
   for (let index = 0; index < 50; index += 1) {
-    assert.equal(one.pick(`c${index}`, [], 0)?.key, other.pick(`c${index}`, [], 0)?.key)
+    assert.equal(one.pick(`c${index}`, tried(), 0)?.key, other.pick(`c${index}`, tried(), 0)?.key)
   }
-  const first = one.pick('c0', [], 1)?.key ?? ''
-  const second = one.pick('c0', [first], 2)?.key
+  const first = one.pick('c0', tried(), 1)?.key ?? ''
+  const second = one.pick('c0', tried(first), 2)?.key
   assert.notEqual(second, first)
-  assert.equal(one.pick('c0', [], 3)?.key, second)
+  assert.equal(one.pick('c0', tried(), 3)?.key, second)
 })
 
 test('the rendezvous hash spreads clients over all targets', () => {
@@ -94,4 +101,23 @@ test('remembered clients are bounded: the oldest is forgotten', () => {
   assert.equal(affinity.recall('s', 'c', 0), 'k')
   affinity.expire(10)
   assert.equal(affinity.size, 0)
+})
+
+test('where there is a choice, no other target of a node that is silent', () => {
+  const [a, b, c] = targets(3)
+  assert.ok(a !== undefined && b !== undefined && c !== undefined)
+  const all = [
+    { ...a, node: 'n1' },
+    { ...b, node: 'n1' },
+    { ...c, node: 'n2' },
+  ]
+  for (const clientAffinitySeconds of [0, 60]) {
+    const balancer = createBalancer({ name: 's 80', targets: all, clientAffinitySeconds }, state())
+    const met: Tried = { keys: [a.key], silentNodes: ['n1'] }
+    for (let client = 0; client < 20; client += 1) {
+      assert.equal(balancer.pick(`${client}`, met, 0)?.key, c.key)
+    }
+    const both: Tried = { keys: [a.key, c.key], silentNodes: ['n1', 'n2'] }
+    assert.equal(balancer.pick('c', both, 0)?.key, b.key, 'better than none')
+  }
 })

@@ -19,7 +19,7 @@ test('a target that was tried is never picked again, and the last one left is', 
           random: seededRandom(seed),
           staleAtMs: Number.POSITIVE_INFINITY,
         })
-        const picked = picker.pick(tried)
+        const picked = picker.pick({ keys: tried, silentNodes: [] })
         const left = all.filter(({ key }) => !tried.includes(key))
         if (left.length === 0) assert.equal(picked, undefined)
         else assert.ok(picked !== undefined && left.includes(picked))
@@ -39,7 +39,7 @@ test('with equal load every target gets its share within a tenth', () => {
   const counts = new Map<string, number>()
   const rounds = 70_000
   for (let round = 0; round < rounds; round += 1) {
-    const key = picker.pick([])?.key ?? 'none'
+    const key = picker.pick({ keys: [], silentNodes: [] })?.key ?? 'none'
     counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   assert.equal(counts.size, 7)
@@ -57,7 +57,7 @@ test('of two choices the one with fewer open connections wins, so load evens out
     staleAtMs: Number.POSITIVE_INFINITY,
   })
   for (let round = 0; round < 10_000; round += 1) {
-    const key = picker.pick([])?.key ?? 'none'
+    const key = picker.pick({ keys: [], silentNodes: [] })?.key ?? 'none'
     inFlight.set(key, (inFlight.get(key) ?? 0) + 1)
   }
   const loads = [...inFlight.values()]
@@ -80,7 +80,7 @@ test('with two targets the busier one is never picked', () => {
         random: seededRandom(seed),
         staleAtMs: Number.POSITIVE_INFINITY,
       })
-      assert.equal(picker.pick([]), loadA < loadB ? a : b)
+      assert.equal(picker.pick({ keys: [], silentNodes: [] }), loadA < loadB ? a : b)
     }),
   )
 })

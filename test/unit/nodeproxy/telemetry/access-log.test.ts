@@ -41,7 +41,7 @@ function connection(changes: Partial<Connection> = {}): Connection {
     localPod: undefined,
     outside: false,
     attempts: 1,
-    tried: [],
+    tried: { keys: [], silentNodes: [] },
     refusal: undefined,
     connected: true,
     openedTold: true,

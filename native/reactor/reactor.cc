@@ -180,7 +180,8 @@ int64_t Reactor::Serve(ReadyItem* item, int64_t allowance) {
 bool Reactor::ShareFds(int32_t id, std::pair<int, int>* fds) {
   Connection* connection = core_.table.Find(id);
   if (connection == nullptr || connection->state != ConnectionState::kForwarding) return false;
-  if (connection->acceleration == nullptr || !connection->acceleration->paired) return false;
+  // It may be paired any moment, with slots that whoever gets the descriptors would not know.
+  if (connection->acceleration != nullptr && connection->acceleration->pairing) return false;
   connection->shared = true;
   *fds = {connection->end[kClient].fd.get(), connection->end[kServer].fd.get()};
   return true;

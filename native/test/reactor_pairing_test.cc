@@ -282,6 +282,23 @@ TEST(AdoptedConnectionsLiveOn) {
   CHECK_EQ(path.lab.ReadStats().commandErrors, 0u);
 }
 
+TEST(AConnectionNeedNotBePairedToBeAdopted) {
+  Path path;
+  path.Open();
+  SendAll(path.client.get(), "forwarded", 9);
+  CHECK(ReceiveExactly(path.server.get(), 9) == "forwarded");
+  const auto [client_leg, server_leg] = path.Share();
+  const UniqueFd kept_client(fcntl(client_leg, F_DUPFD_CLOEXEC, 0));
+  const UniqueFd kept_server(fcntl(server_leg, F_DUPFD_CLOEXEC, 0));
+  path.lab.Do([&] { path.lab.Command(kCommandClose, {path.conn, kCloseAdopted}); });
+  CHECK_EQ(path.lab.Expect(kEventDone).words[kDoneReason], kDoneAdopted);
+  SendAll(path.client.get(), "to the keeper", 13);
+  CHECK(ReceiveExactly(kept_client.get(), 13) == "to the keeper");
+  SendAll(kept_server.get(), "from the keeper", 15);
+  CHECK(ReceiveExactly(path.server.get(), 15) == "from the keeper");
+  CHECK_EQ(path.lab.ReadStats().commandErrors, 0u);
+}
+
 // Somebody else's duplicate must not keep an ending from the apps.
 TEST(SharedDescriptorsEndAllTheSame) {
   for (const bool reset : {true, false}) {

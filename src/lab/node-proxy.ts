@@ -54,7 +54,7 @@ export interface LabNodeProxy {
 
 const METRICS_PORT = 15020
 const ADMIN = 'http://127.0.0.1:15000'
-const READY_TIMEOUT_MS = 30_000
+const READY_TIMEOUT_MS = 120_000
 const main = join(import.meta.dirname, '../nodeproxy/main.ts')
 
 /** Where the configuration is served, in both ways. */

@@ -198,7 +198,7 @@ export interface Reactor {
    * Counters for metrics: turns, accepted, open connections, buffered bytes, busy microseconds, …
    */
   stats(): Readonly<Record<string, number>>
-  /** Hands the descriptors of a paired connection to the caller, for the keeper. */
+  /** Hands the descriptors of a connection that is forwarded to the caller, for the keeper. */
   pairedFds(conn: number): readonly [number, number] | undefined
   /**
    * Bytes of open connections so far, four numbers each: received from the client, sent to it,

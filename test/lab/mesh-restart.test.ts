@@ -9,6 +9,7 @@ import { waitFor } from '../../src/lab/process/wait.ts'
 import { createMeshWorld } from './support/mesh-world.ts'
 import {
   addServing,
+  askProxied,
   failures,
   moreAnswers,
   port,
@@ -55,6 +56,37 @@ test('a newer proxy takes over from the one that runs', async (t) => {
     }
     await moreAnswers(fresh, 3)
     noneFailed()
+  })
+})
+
+test('what is open when the time to drain is over goes on in the keeper', async (t) => {
+  await using world = await createMeshWorld({ accessLog: 0, drainSeconds: 1 })
+  const proxy = world.mesh.proxyOn('node1')
+  const { trios, proxied, all } = await serveAllModes(world)
+  const [off, auto, full] = trios
+  const kept = [auto, full].map((trio) => askProxied(trio ?? assert.fail()))
+  const { client, near, far } = off ?? assert.fail()
+  const keep = { intervalMs: 80, patienceMs: 30_000, keep: true }
+  kept.push(startAsking(client, near.addresses.v4, port, keep))
+  kept.push(startAsking(far, near.addresses.v4, port, keep))
+  await moreAnswers(kept, 3)
+
+  // In the second round the keeper has those of the first one already.
+  for (const round of ['once', 'twice']) {
+    await t.test(`a newer proxy takes over ${round}, and nothing fails`, async () => {
+      const old = proxy.process
+      proxy.start()
+      assert.equal((await old.exited).status, 0, old.stderr())
+      await servedAgain(world, trios)
+      await moreAnswers([...all, ...kept], 5)
+      for (const asking of [...all, ...kept]) assert.deepEqual(failures(asking.answers()), [])
+    })
+  }
+
+  await t.test('and ends in order when its client does', async () => {
+    await Promise.all([...kept, proxied].map(async (asking) => asking.stop()))
+    const left = () => proxy.process.lines().some((line) => line.includes('resetting what'))
+    assert.equal(left(), false)
   })
 })
 

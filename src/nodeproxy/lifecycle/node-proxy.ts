@@ -18,8 +18,15 @@ export interface NodeProxy {
 const arrivalMs = 250
 const drainPollMs = 50
 
-/** Wires the parts together, goes live, and serves. */
-export async function serve(parts: Parts, undo: AsyncDisposableStack): Promise<NodeProxy> {
+/**
+ * Wires the parts together, goes live, and serves.
+ * @param mayEnd this process ends once it has drained: the keeper can carry on what it leaves
+ */
+export async function serve(
+  parts: Parts,
+  undo: AsyncDisposableStack,
+  mayEnd: Promise<void>,
+): Promise<NodeProxy> {
   const { log, kernel, store, agent, phases } = parts
   const stopListening = store.onChange((change) => {
     applySettings(parts)
@@ -44,7 +51,7 @@ export async function serve(parts: Parts, undo: AsyncDisposableStack): Promise<N
   const leaveOnce = onlyOnce(() => leave(parts))
   const drainOnce = onlyOnce(async () => {
     await leaveOnce()
-    await drain(parts, ports)
+    await drain(parts, ports, mayEnd)
     drained.resolve()
   })
   const startDrain = async (): Promise<void> => {
@@ -136,12 +143,14 @@ async function leave({ agent, kernel, reportSupply }: Parts): Promise<void> {
 /**
  * The ports are given up first, for a successor. The heartbeat ends next, so that without a
  * successor new connects go direct, or are refused, at once; what was on its way is still accepted.
- * Then connections have their time to end.
+ * Then connections have their time to end; those that do not are the keeper's.
  */
 async function drain(
-  { options, log, agent, keeper, pool, reports, stopHeartbeat }: Parts,
+  parts: Parts,
   ports: readonly HttpListener[],
+  mayEnd: Promise<void>,
 ): Promise<void> {
+  const { options, log, agent, keeper, pool, stopHeartbeat } = parts
   log.logger.info({ seconds: options.drainSeconds }, 'draining')
   await Promise.all(ports.map((port) => port.close()))
   stopHeartbeat()
@@ -150,21 +159,44 @@ async function drain(
   keeper.leavePods()
   agent.releaseDescriptors()
   const deadline = performance.now() + options.drainSeconds * 1000
-  const openNow = async (): Promise<number> => {
-    await pool.collect()
-    return reports.reduce((sum, { reactor }) => sum + (reactor.openConnections ?? 0), 0)
-  }
-  let open = await openNow()
+  let open = await openNow(parts)
   while (open > 0 && performance.now() < deadline) {
     await delay(drainPollMs)
-    open = await openNow()
+    open = await openNow(parts)
   }
   if (open > 0) {
-    log.logger.warn({ open }, 'the time to drain is over: resetting what is open')
-    await pool.request((request) => ({ kind: 'resetAll', request }))
-    await pool.collect()
+    await mayEnd
+    await handOver(parts)
   }
   log.logger.info('drained')
+}
+
+async function openNow({ pool, reports }: Parts): Promise<number> {
+  await pool.collect()
+  return reports.reduce((sum, { reactor }) => sum + (reactor.openConnections ?? 0), 0)
+}
+
+/** Until bytes that their receiver does not take yet are on their way. */
+const handOverTries = 40
+
+/**
+ * The keeper forwards what is open from the moment when this process is gone. It can where no byte
+ * is in our hands, and that is always but while a receiver is slower than its sender.
+ */
+async function handOver(parts: Parts): Promise<void> {
+  const { log, pool, kept } = parts
+  log.logger.info('what is open is left to the keeper')
+  for (let tries = 0; tries < handOverTries; tries += 1) {
+    await pool.request((request) => ({ kind: 'offer', request }))
+    await pool.collect()
+    const refused = await kept.refused()
+    await pool.request((request) => ({ kind: 'handOver', refused, request }))
+    if ((await openNow(parts)) === 0) return
+    await delay(drainPollMs)
+  }
+  log.logger.warn('resetting what the keeper can not carry on')
+  await pool.request((request) => ({ kind: 'resetAll', request }))
+  await pool.collect()
 }
 
 function delay(ms: number): Promise<void> {

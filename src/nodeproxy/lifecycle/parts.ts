@@ -3,6 +3,7 @@ import { type Agent, startAgent } from '../agent/agent.ts'
 import { netnsInode } from '../agent/netns-of-pod.ts'
 import type { ConfigStore } from '../config/interfaces.ts'
 import { type Keeper, openKeeper } from '../keeper/client.ts'
+import { type KeptConnections, keepConnections } from '../keeper/kept-connections.ts'
 import { type KeptListeners, openKeptListeners } from '../keeper/listener-store.ts'
 import { builtKeeper, type KeeperRemoval } from '../keeper/start.ts'
 import { layoutVersion } from '../kernel/abi.ts'
@@ -34,6 +35,7 @@ export interface Base extends Generation {
 
 export interface Parts extends Base {
   readonly keeper: Keeper
+  readonly kept: KeptConnections
   readonly pool: WorkerPool
   readonly publisher: Publisher
   readonly agent: Agent
@@ -63,6 +65,7 @@ export async function openParts(
     keeper,
     alivePathOf: (uid) => agents[0]?.cgroupDirOf(uid) ?? '',
   })
+  const kept = keepConnections(keeper, log)
   const slotsInUse = await keeper.slotsInUse()
   phases.end('keeper')
   const publishers: Publisher[] = []
@@ -76,7 +79,7 @@ export async function openParts(
         late.istio?.add(report.series)
         log.writeLines(report.accessLines)
         store.touch(report.usedAddresses)
-        keepPairs(keeper, report, log)
+        kept.tell(report)
       },
       onListener(worker, event) {
         log.logger.warn({ worker, ...event }, 'listener trouble')
@@ -106,14 +109,7 @@ export async function openParts(
   const agent = openAgent(base, { pool, publisher, listeners, nodeNetns })
   undo.defer(() => agent.close())
   agents.push(agent)
-  return { ...base, keeper, pool, publisher, agent, late, reports }
-}
-
-/** A pair that cannot be kept is no trouble before this process dies. */
-function keepPairs(keeper: Keeper, { pairs, endedPairs }: WorkerReport, { logger }: NodeLog): void {
-  const failed = (error: unknown): void => logger.debug({ error: String(error) }, 'pair not kept')
-  for (const pair of pairs) keeper.putPair(pair).catch(failed)
-  for (const cookie of endedPairs) keeper.dropPair(cookie).catch(failed)
+  return { ...base, keeper, kept, pool, publisher, agent, late, reports }
 }
 
 function reachKeeper({ options, native, generation, log, kernel }: Base): Promise<Keeper> {

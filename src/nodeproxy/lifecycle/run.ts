@@ -39,14 +39,17 @@ export async function runNodeProxy(
   phases.end('configuration')
   const base = { ...generation, options, log, phases, store, reportSupply }
   const parts = await openParts(base, threads, undo, onFatal)
-  const proxy = await serve(parts, undo)
+  const told = Promise.withResolvers<void>()
+  // A pod whose process ends is started again: one that has a successor waits for its own end.
+  const mayEnd = options.takeoverSocket === undefined ? Promise.resolve() : told.promise
+  const proxy = await serve(parts, undo, mayEnd)
   onServing()
   const onSignal = (signal: NodeJS.Signals): void => {
     log.logger.info({ signal }, 'stopping')
+    told.resolve()
     void proxy.drain().then(ended.resolve, ended.reject)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, onSignal)
-  // A pod whose process ends is started again: one that has a successor waits for its own end.
   if (options.takeoverSocket === undefined) void proxy.drained.then(ended.resolve, ended.reject)
   await ended.promise
 }

@@ -45,8 +45,16 @@ export function handleMessage(worker: WorkerRuntime, message: ToStarted): void {
       reactor.commands.drain()
       applied(worker, message.request)
       return
-    case 'resetAll':
+    case 'offer':
+      worker.pairs.offer(worker.context.open.values())
+      applied(worker, message.request)
+      return
+    case 'handOver':
+      worker.pairs.refused(message.refused)
       leaveToKeeper(worker)
+      applied(worker, message.request)
+      return
+    case 'resetAll':
       flow.resetAll('the proxy is stopping')
       applied(worker, message.request)
       return
@@ -66,10 +74,9 @@ function applied(worker: WorkerRuntime, request: number): void {
   worker.post({ kind: 'applied', request })
 }
 
-/** The reactor refuses one of which it holds bytes: that one is reset like all others. */
+/** The reactor refuses one of which it holds bytes: that one waits for the next time. */
 function leaveToKeeper({ pairs, reactor }: WorkerRuntime): void {
   for (const conn of pairs.kept) reactor.commands.close(conn, CloseHow.adopted)
-  reactor.flush()
 }
 
 function retire(worker: WorkerRuntime, podId: number, reason: 'left' | 'ended'): void {

@@ -73,6 +73,10 @@ export type ToWorker =
   | { readonly kind: 'settings'; readonly settings: WorkerSettings }
   /** Stop accepting; connections go on. */
   | ({ readonly kind: 'drain' } & Request)
+  /** Name all connections in the next report, for the keeper. */
+  | ({ readonly kind: 'offer' } & Request)
+  /** Let go of those that the keeper was told of, except where it would not have them. */
+  | ({ readonly kind: 'handOver'; readonly refused: readonly bigint[] } & Request)
   /** Reset what is still open. */
   | ({ readonly kind: 'resetAll' } & Request)
   | ({ readonly kind: 'report' } & Request)
@@ -112,7 +116,7 @@ export type FromWorker =
       readonly errno: number
     }
 
-/** A paired connection; the descriptors are the reactor's. */
+/** A connection that the keeper may carry on; the descriptors are the reactor's. */
 export interface WorkerPair {
   readonly clientLegCookie: bigint
   readonly serverLegCookie: bigint
@@ -133,7 +137,7 @@ export interface WorkerReport {
   readonly usedAddresses: readonly string[]
   readonly totals: Readonly<ConnectionTotals>
   readonly refusals: Readonly<Record<string, number>>
-  /** For the keeper: pairs that have lived long enough to be kept, and kept ones that ended. */
+  /** For the keeper: connections that it is to know of, and those that it knows and that ended. */
   readonly pairs: readonly WorkerPair[]
   readonly endedPairs: readonly bigint[]
   readonly reactor: Readonly<Record<string, number>>

@@ -8,6 +8,8 @@ import type { WorkerPair } from './worker-messages.ts'
 
 /** A pair that ends sooner is not worth two messages to the keeper. */
 const keepAfterMs = 500
+/** Of a connection that is not paired. */
+const noSlot = -1
 
 export interface WorkerPairsOptions {
   readonly native: Pick<Native, 'bpfMapLookup'>
@@ -16,19 +18,42 @@ export interface WorkerPairsOptions {
   readonly nowMs: () => number
 }
 
-/** The worker's paired connections, as the keeper shall know them. */
+/** The worker's connections that the keeper shall know: paired ones, and at the end all. */
 export interface WorkerPairs extends PairObserver {
+  /** What is open and not known to the keeper yet; the rest of those have no leg yet. */
+  offer(open: Iterable<Connection>): void
+  /** The keeper would not have these. */
+  refused(clientLegCookies: readonly bigint[]): void
   /** What the keeper does not know yet. */
   take(): { readonly pairs: readonly WorkerPair[]; readonly ended: readonly bigint[] }
-  /** Connections whose pair the keeper was told of: it can carry them on without this process. */
+  /** Connections that the keeper was told of: it can carry them on without this process. */
   readonly kept: Iterable<number>
 }
 
 export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
   const young = new Map<number, { connection: Connection; sinceMs: number }>()
   const kept = new Map<number, bigint>()
+  let told: WorkerPair[] = []
   let ended: bigint[] = []
+
+  function tell(connection: Connection): void {
+    const pair = pairOf(options, connection)
+    if (pair === undefined) return
+    kept.set(connection.id, pair.clientLegCookie)
+    told.push(pair)
+  }
+
   return {
+    offer(open) {
+      for (const connection of open) {
+        if (!connection.connected || kept.has(connection.id)) continue
+        young.delete(connection.id)
+        tell(connection)
+      }
+    },
+    refused(cookies) {
+      for (const [id, cookie] of kept) if (cookies.includes(cookie)) kept.delete(id)
+    },
     paired: (connection) => void young.set(connection.id, { connection, sinceMs: options.nowMs() }),
     ended({ id }, { reason }) {
       young.delete(id)
@@ -40,18 +65,15 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
     },
     take() {
       const before = options.nowMs() - keepAfterMs
-      const pairs: WorkerPair[] = []
       for (const [id, { connection, sinceMs }] of young) {
         if (sinceMs > before) continue
         young.delete(id)
-        const pair = pairOf(options, connection)
-        if (pair === undefined) continue
-        kept.set(id, pair.clientLegCookie)
-        pairs.push(pair)
+        tell(connection)
       }
-      const over = ended
+      const taken = { pairs: told, ended }
+      told = []
       ended = []
-      return { pairs, ended: over }
+      return taken
     },
     get kept() {
       return kept.keys()
@@ -62,14 +84,14 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
 function pairOf(options: WorkerPairsOptions, connection: Connection): WorkerPair | undefined {
   const { id, slots, clientCookie, clientLegCookie, serverLegCookie } = connection
   const fds = options.pairedFds(id)
-  if (fds === undefined || slots === undefined) return undefined
+  if (fds === undefined) return undefined
   return {
     clientLegCookie: BigInt(clientLegCookie),
     serverLegCookie: BigInt(serverLegCookie),
     clientAppCookie: BigInt(clientCookie),
     serverAppCookie: appBehind(options, BigInt(serverLegCookie)),
-    slotToServer: slots[0],
-    slotToClient: slots[1],
+    slotToServer: slots?.[0] ?? noSlot,
+    slotToClient: slots?.[1] ?? noSlot,
     clientLegFd: fds[0],
     serverLegFd: fds[1],
   }

@@ -30,8 +30,8 @@ before(async () => {
   await startShop()
 })
 after(async () => {
-  await cluster.close()
   rmSync(scratch, { recursive: true, force: true })
+  await cluster.close()
 })
 
 async function helm(...args: readonly string[]): Promise<string> {
@@ -95,7 +95,8 @@ async function fetchIn(namespace: string, pod: string, url: string): Promise<str
   const script = `fetch('${url}', { headers: { accept: 'application/json' } })
     .then((answer) => answer.text()).then((text) => process.stdout.write(text))`
   const inside = ['exec', `--namespace=${namespace}`, pod, '--', '/usr/bin/node', '--eval', script]
-  return cluster.kubectl(inside)
+  // A Node is started for it, which takes long on a machine with other things to do.
+  return cluster.kubectl(inside, { timeoutMs: 3 * minuteMs })
 }
 
 interface Counts {

@@ -56,7 +56,7 @@ export const suites: readonly Suite[] = [
   },
   {
     name: 'cluster',
-    // Builds Kubernetes from source where it has no cache of that; nothing is deployed on it yet.
+    // Builds Kubernetes from source where it has no cache of that, which takes 15 CPU minutes.
     byNameAlone: true,
     glob: 'test/cluster/**/*.test.ts',
     concurrency: 1,

@@ -1,6 +1,7 @@
 // The operator's replicas against a real API server, and nodes that show real tokens.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { sign } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { after, before } from 'node:test'
 import { pino } from 'pino'
@@ -61,7 +62,11 @@ async function startReplica(podName: string): Promise<Operator> {
 }
 
 /** A node with its token and the authority that the operators published. */
-async function openNode(node: string, operators: () => Operator): Promise<ConfigStore> {
+async function openNode(
+  node: string,
+  operators: () => Operator,
+  says = node,
+): Promise<ConfigStore> {
   const name = `proxy-${node}`
   const uid = await createPod(server.api, own, name, node, undefined, account)
   const tokenFile = join(server.folder, `token-${node}`)
@@ -71,11 +76,11 @@ async function openNode(node: string, operators: () => Operator): Promise<Config
   const caFile = join(server.folder, 'ca.crt')
   writeFileSync(caFile, data['ca.crt'] ?? '')
   return createStore({
-    node,
+    node: says,
     clock: systemClock,
     limits: { waitMs: timeoutMs },
     source: grpcSource({
-      node,
+      node: says,
       get address() {
         return `127.0.0.1:${operators().grpcPort}`
       },
@@ -252,6 +257,8 @@ test('who a token is for, whose it is and what it is bound to decides', async ()
   const foreign = await boundToken(server.api, own, account, pod, 'https://other')
   assert.match(await errorOf(foreign), /audience/)
   assert.match(await errorOf(`${token.slice(0, -4)}AAAA`), /does not know the token/)
+  assert.equal(await errorOf(signedAgain(token, 0)), 'let in')
+  assert.match(await errorOf(signedAgain(token, -7_200)), /does not know the token|expired/)
   await createServiceAccount(server.api, 'shop', 'web')
   const other = await createPod(server.api, 'shop', 'other', 'node9', undefined, 'web')
   const theirs = await boundToken(server.api, 'shop', 'web', { name: 'other', uid: other })
@@ -263,6 +270,34 @@ test('who a token is for, whose it is and what it is bound to decides', async ()
     query: { gracePeriodSeconds: '0' },
   })
   await until('the token to end with its pod', async () => (await errorOf(token)) !== 'let in')
+})
+
+/** The same claims for another time, signed by the API server's own key. */
+function signedAgain(token: string, shiftSeconds: number): string {
+  const [head = '', body = ''] = token.split('.')
+  const claims = JSON.parse(Buffer.from(body, 'base64url').toString()) as {
+    readonly iat: number
+    readonly nbf: number
+    readonly exp: number
+  }
+  const moved = {
+    ...claims,
+    iat: claims.iat + shiftSeconds,
+    nbf: claims.nbf + shiftSeconds,
+    exp: claims.exp + shiftSeconds,
+  }
+  const content = `${head}.${Buffer.from(JSON.stringify(moved)).toString('base64url')}`
+  const key = readFileSync(join(server.folder, 'accounts.key'))
+  return `${content}.${sign('sha256', Buffer.from(content), key).toString('base64url')}`
+}
+
+test('a node that says it is another is refused, whatever it shows', async () => {
+  await using operator = await startReplica('operator-f')
+  const store = await openNode('node7', () => operator, 'node8')
+  await until('its refusal', () => /node7/.test(store.status().reason))
+  assert.equal(store.status().connected, false)
+  assert.equal(store.complete, false)
+  await store.close()
 })
 
 test('the rules of the operator’s account suffice', () => {

@@ -95,7 +95,8 @@ static __always_inline int lift_device_binding(struct bpf_sock_addr *ctx)
 }
 
 static __always_inline int remember(struct bpf_sock_addr *ctx, __u64 netns,
-				    const struct sluice_pod *pod, const struct sluice_addr *to)
+				    const struct sluice_settings *set, const struct sluice_pod *pod,
+				    const struct sluice_addr *to)
 {
 	struct sock_state state = {
 		.cookie = bpf_get_socket_cookie(ctx),
@@ -103,7 +104,7 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, __u64 netns,
 		.kind = KIND_CLIENT,
 		.peer = *to,
 		.peer_port = bpf_ntohs(ctx->user_port),
-		.pod_flags = pod->flags,
+		.pod_flags = served_flags(set, pod->flags),
 		.pod_id = pod->pod_id,
 	};
 	struct bpf_sock *sk = ctx->sk;
@@ -162,7 +163,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct sluice
 	if (!lift_device_binding(ctx))
 		return unavailable(ctx, pod, SLUICE_COUNT_CONNECT_BOUND_DEVICE_DIRECT,
 				   SLUICE_COUNT_CONNECT_BOUND_DEVICE_REFUSED);
-	if (!remember(ctx, netns, pod, to))
+	if (!remember(ctx, netns, set, pod, to))
 		return unavailable(ctx, pod, SLUICE_COUNT_CONNECT_STORAGE_FULL_DIRECT,
 				   SLUICE_COUNT_CONNECT_STORAGE_FULL_REFUSED);
 	if (set->access_events)

@@ -19,8 +19,6 @@
 #define TCP_NOTSENT_LOWAT 25
 #define UNSENT_LIMIT_BYTES (16 << 10)
 
-#define ACCEL_FULL SLUICE_POD_ACCEL_FULL
-#define ACCEL_ANY (SLUICE_POD_ACCEL_AUTO | SLUICE_POD_ACCEL_FULL)
 _Static_assert((int)SLUICE_POD_ACCEL_AUTO == (int)SLUICE_LEG_ACCEL_AUTO,
 	       "flags are passed on as they are");
 _Static_assert((int)SLUICE_POD_ACCEL_FULL == (int)SLUICE_LEG_ACCEL_FULL,

@@ -12,6 +12,16 @@ static __always_inline struct sluice_settings *get_settings(void)
 	return bpf_map_lookup_elem(&settings, &zero);
 }
 
+#define ACCEL_FULL SLUICE_POD_ACCEL_FULL
+#define ACCEL_ANY (SLUICE_POD_ACCEL_AUTO | SLUICE_POD_ACCEL_FULL)
+
+/* A pod that asks for a mode of acceleration which this kernel does not serve is as one that asks
+ * for none, to the proxy too, which reads twice from a socket with two queues. */
+static __always_inline __u32 served_flags(const struct sluice_settings *set, __u32 flags)
+{
+	return flags & (set->acceleration | ~ACCEL_ANY);
+}
+
 /* Another layout may be the one that intercepts: before this one goes live, and after its successor
  * did. */
 static __always_inline int layout_active(void)

@@ -162,7 +162,7 @@ function openAgent(
       native,
       kernel,
       listeners,
-      audience: workerAudience(pool, publisher),
+      audience: workerAudience(pool, publisher, kernel.settings().acceleration),
       enrolments: store,
     },
     kubepodsDir: options.kubepods,

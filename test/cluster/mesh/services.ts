@@ -12,6 +12,12 @@ const askers = ['asker-node1', 'asker-node2'].map((name) => `${kinds}/${name}`)
 const [near = '', far = ''] = askers
 const refused = ['ECONNREFUSED', 'ECONNRESET']
 
+/** By any of them: who asks at a pod's start may be there before all of them are ready. */
+function answeredByQos(text: string): void {
+  const names = who(JSON.parse(text) as Answer[])
+  assert.ok(names.length > 0 && names.every((name) => qos.includes(name)), names.join(', '))
+}
+
 export function serviceTests(mesh: () => Mesh): void {
   const redirected = async () =>
     mesh().metric('sluice_kernel_events_total{event="connect_redirected"}')
@@ -62,14 +68,14 @@ export function serviceTests(mesh: () => Mesh): void {
       assert.ok(answers.every((answer) => answer.port === number))
     }
     const first = await mesh().kubectl(['logs', 'several', '-c', 'first', '--namespace', kinds])
-    assert.deepEqual(who(JSON.parse(first) as Answer[]), qos)
+    answeredByQos(first)
   })
 
   test('a Job is in the mesh while it runs', async () => {
     const done = ['wait', 'job/once', '--namespace', kinds, '--for=condition=Complete']
     await mesh().kubectl([...done, '--timeout=120s'], { timeoutMs: 3 * minuteMs })
     const answers = await mesh().kubectl(['logs', 'job/once', '--namespace', kinds])
-    assert.deepEqual(who(JSON.parse(answers) as Answer[]), qos)
+    answeredByQos(answers)
     const opened = 'istio_tcp_connections_opened_total{reporter="source",source_workload="once"'
     await waitFor(
       'the connections of the Job to be counted',

@@ -10,23 +10,31 @@ export interface Ran {
   readonly status: number | null
 }
 
+export interface RunningCli {
+  interrupt(): void
+  readonly ended: Promise<Ran>
+}
+
 const main = join(root, 'src/cli/main.ts')
 
 /** The command, as a process of its own. */
-export async function runCli(
+export function startCli(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
   program: readonly string[] = [process.execPath, main],
-): Promise<Ran> {
+): RunningCli {
   const [file = '', ...first] = program
   const child = spawn(file, [...first, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const [stdout, stderr, [status]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
-    once(child, 'exit') as Promise<[number | null]>,
-  ])
-  return { stdout, stderr, status }
+  const end = async (): Promise<Ran> => {
+    const [stdout, stderr, [status]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'exit') as Promise<[number | null]>,
+    ])
+    return { stdout, stderr, status }
+  }
+  return { interrupt: () => void child.kill('SIGINT'), ended: end() }
 }

@@ -8,7 +8,7 @@ import { run } from '../command.ts'
 
 export const DNS_IMAGE = 'localhost/coredns:1'
 
-const IMPORT_TIMEOUT_MS = 120_000
+const IMPORT_TIMEOUT_MS = 600_000
 
 /** Puts an archive (OCI or of `docker save`) into a node's containerd, as a pull would. */
 export async function importImage(node: Place, archive: string): Promise<void> {

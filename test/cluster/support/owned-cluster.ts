@@ -25,6 +25,8 @@ export async function createOwnedCluster(name: string): Promise<OwnedCluster> {
   janitor.unref()
   const ended = once(janitor, 'exit')
   const dismiss = async () => {
+    // Else nothing would keep this process waiting, and what follows would not run.
+    janitor.ref()
     janitor.stdin.end('down\n')
     await ended
   }

@@ -61,6 +61,19 @@ test('old connections go on, and are reset once that is wished for', async (t) =
       assert.deepEqual(asking.answers().filter(isLost), [])
     }
   })
+
+  await t.test('with the annotation there they end when a pod comes into the mesh', async () => {
+    await lab.annotateNamespace(namespace, { 'sluice.dev/enroll': undefined })
+    await mesh.waitExcluded([client, server])
+    const direct = startAsking(client, server.addresses.v4, port, { keep: true })
+    await moreAnswers(direct, 3)
+    await lab.annotateNamespace(namespace, enroll)
+    await waitFor('its end', () => direct.exit() !== undefined || direct.answers().some(isLost))
+    await mesh.waitEnrolled([client, server])
+    await moreAnswers(within, 10)
+    assert.deepEqual(within.answers().filter(isLost), [])
+    await direct.stop()
+  })
   for (const asking of [old, old6, young, within]) await asking.stop()
 })
 

@@ -26,8 +26,9 @@ export async function enrol(
   const listeners = await openListeners(native, store, pod, addresses, had)
   try {
     const { podId, uid } = record
-    // A pod that an earlier proxy enrolled has its connections through the mesh.
-    const isNew = before === undefined && !kernel.enrolledNetns().includes(netns.cookie)
+    // A pod that an earlier proxy enrolled has its connections through the mesh. One that left, and
+    // whose listeners were not closed yet, has made some past it.
+    const isNew = !kernel.enrolledNetns().includes(netns.cookie)
     const own = Object.keys(listeners).length
     const [older] = await Promise.all([
       isNew ? openConnections(pid.procDir, pid.pid, own) : undefined,

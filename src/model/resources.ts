@@ -132,7 +132,15 @@ export interface PodEnrolment {
   readonly acceleration: Acceleration
   readonly failureMode: FailureMode
   readonly oldConnections: OldConnections
+  /**
+   * What is said of these holds only for a pod that the node does not know yet: for others the
+   * node's last word holds. Somebody wrote a wrong value, and nobody knows the one before.
+   */
+  readonly undecided?: readonly PodChoice[]
 }
+
+/** What people choose for a pod. */
+export type PodChoice = 'enrolled' | 'acceleration' | 'failureMode' | 'oldConnections'
 
 /** Mesh-wide settings; one object. */
 export interface MeshSettings {

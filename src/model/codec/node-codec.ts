@@ -1,9 +1,10 @@
-import { type Fields, readChoice, readFlag, readText } from '../fields.ts'
+import { type Fields, readChoice, readFlag, readText, readTexts } from '../fields.ts'
 import type {
   Acceleration,
   FailureMode,
   MeshSettings,
   OldConnections,
+  PodChoice,
   PodEnrolment,
 } from '../resources.ts'
 import { decodeIps } from './address-codec.ts'
@@ -12,6 +13,12 @@ import { omitDefaults } from './omit-defaults.ts'
 const accelerations = ['auto', 'full', 'off'] as const satisfies readonly Acceleration[]
 const failureModes = ['open', 'closed'] as const satisfies readonly FailureMode[]
 const oldConnections = ['keep', 'reset'] as const satisfies readonly OldConnections[]
+const podChoices: readonly PodChoice[] = [
+  'enrolled',
+  'acceleration',
+  'failureMode',
+  'oldConnections',
+]
 
 const enrolmentDefaults = {
   addresses: [],
@@ -35,6 +42,9 @@ export function encodeEnrolment(enrolment: PodEnrolment): object {
 }
 
 export function decodeEnrolment(fields: Fields): PodEnrolment {
+  // Those of a newer sender, which are not known here, are nothing to keep.
+  const said = readTexts(fields, 'undecided')
+  const undecided = podChoices.filter((choice) => said.includes(choice))
   return {
     type: 'enrolment',
     uid: readText(fields, 'uid'),
@@ -53,6 +63,7 @@ export function decodeEnrolment(fields: Fields): PodEnrolment {
       oldConnections,
       enrolmentDefaults.oldConnections,
     ),
+    ...(undecided.length === 0 ? {} : { undecided }),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ConfigSource, ConfigStream, Delta } from '../../model/source.ts'
 import { faultOf, trackUnconfirmed } from './apply-delta.ts'
 import type { Clock, ConfigStore, StoreChange } from './interfaces.ts'
+import { withUndecided } from './undecided.ts'
 import { createPersistence } from './persistence.ts'
 import {
   createResolver,
@@ -145,7 +146,8 @@ function createReceiver(
       stream.nack(delta.nonce, fault.error, fault.rejected)
       return undefined
     }
-    const { upserts, removals } = unconfirmed.changeOf(delta, state.tables)
+    const { upserts: sent, removals } = unconfirmed.changeOf(delta, state.tables)
+    const upserts = withUndecided(sent, state.tables)
     state.tables = state.tables.with({ upserts, removals })
     const resolved = resolver.addresses.note(delta)
     if (delta.complete === true) state.complete = true

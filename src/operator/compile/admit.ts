@@ -6,7 +6,7 @@ import {
   readText,
   show,
 } from '../../model/fields.ts'
-import { annotationFaults, annotationsInForce } from './annotations.ts'
+import { annotationFaults, annotationsInForce, inPlaceOf, type InItsPlace } from './annotations.ts'
 import type { Facts, Kind, NamespaceFacts, NodeFacts, RuntimeClassFacts } from './facts.ts'
 import type { Problem, ReportProblem } from './problem.ts'
 import { readMeshConfig } from './read-mesh-config.ts'
@@ -190,11 +190,15 @@ function withGoodAnnotations(facts: Facts, before: Facts | undefined, report: Re
   const faults = annotationFaults(facts.kind, facts.annotations)
   if (faults.length === 0) return facts
   for (const { severity, name, message, fix } of faults) {
-    const last = before?.annotations[name]
-    const kept = last === undefined ? 'it counts as not set' : `"${last}" stays in force`
-    const effect = severity === 'error' ? kept : 'it is ignored'
+    const effect = severity === 'error' ? effectOf(inPlaceOf(name, before)) : 'it is ignored'
     report({ severity, field: `metadata.annotations[${name}]`, message, fix, effect })
   }
-  const annotations = annotationsInForce(facts.annotations, faults, before?.annotations ?? {})
+  const annotations = annotationsInForce(facts.annotations, faults, before)
   return { ...facts, annotations }
+}
+
+function effectOf(instead: InItsPlace): string {
+  if (instead.kind === 'last') return `"${instead.value}" stays in force`
+  if (instead.kind === 'unset') return 'it counts as not set'
+  return 'pods that their nodes know stay as they are; for others it counts as not set'
 }

@@ -1,4 +1,4 @@
-import type { Acceleration, FailureMode, OldConnections } from '../../model/resources.ts'
+import type { Acceleration, FailureMode, OldConnections, PodChoice } from '../../model/resources.ts'
 import type { ObjectFacts } from './facts.ts'
 
 /** What people write on namespaces and pods, and the values it may have. */
@@ -13,10 +13,10 @@ export const annotationPrefix = 'sluice.dev/'
 
 type Annotated = Pick<ObjectFacts, 'annotations'> | undefined
 
-/** Values have been checked when the object was admitted; undefined where nothing is said. */
+/** Undefined where nothing is said, or nothing that is right. */
 export function enrollWish(object: Annotated): boolean | undefined {
   const value = object?.annotations['sluice.dev/enroll']
-  return value === undefined ? undefined : value === 'true'
+  return value === 'true' || value === 'false' ? value === 'true' : undefined
 }
 
 export function accelerationWish(object: Annotated): Acceleration | undefined {
@@ -32,6 +32,27 @@ export function failureModeWish(object: Annotated): FailureMode | undefined {
 export function oldConnectionsWish(object: Annotated): OldConnections | undefined {
   const value = object?.annotations['sluice.dev/old-connections']
   return value === 'keep' || value === 'reset' ? value : undefined
+}
+
+const choices: Readonly<Record<PodChoice, string>> = {
+  enrolled: 'sluice.dev/enroll',
+  acceleration: 'sluice.dev/accelerate',
+  failureMode: 'sluice.dev/failure-mode',
+  oldConnections: 'sluice.dev/old-connections',
+}
+
+/**
+ * Whether a choice for a pod hangs on a value that is wrong, of which nobody knows what it was
+ * before: see annotationsInForce.
+ */
+export function isUndecided(choice: PodChoice, pod: Annotated, namespace: Annotated): boolean {
+  const name = choices[choice]
+  const value = pod?.annotations[name] ?? namespace?.annotations[name]
+  return value !== undefined && !isValue(name, value)
+}
+
+function isValue(name: string, value: string | undefined): boolean {
+  return value !== undefined && annotationValues[name]?.includes(value) === true
 }
 
 export interface AnnotationFault {
@@ -73,22 +94,37 @@ function fault(
   return [{ severity, name, message, fix }]
 }
 
+/** What holds in the place of a wrong value. */
+export type InItsPlace =
+  | { readonly kind: 'last'; readonly value: string }
+  /** It was not set before. */
+  | { readonly kind: 'unset' }
+  /** Nobody here knows what was before, as after a restart: nodes do. */
+  | { readonly kind: 'undecided' }
+
+export function inPlaceOf(name: string, before: Annotated): InItsPlace {
+  if (before === undefined) return { kind: 'undecided' }
+  const value = before.annotations[name]
+  if (value === undefined) return { kind: 'unset' }
+  return isValue(name, value) ? { kind: 'last', value } : { kind: 'undecided' }
+}
+
 /**
  * The annotations that are in force: a wrong value is replaced by the one that was in force before,
- * or by none. So a slip of the pen neither takes a pod out of the mesh nor keeps back the rest of
- * the object.
+ * or by none; where that is not known it stays, as what is undecided. So a slip of the pen neither
+ * takes a pod out of the mesh nor keeps back the rest of the object.
  */
 export function annotationsInForce(
   annotations: Readonly<Record<string, string>>,
   faults: readonly AnnotationFault[],
-  before: Readonly<Record<string, string>>,
+  before: Annotated,
 ): Readonly<Record<string, string>> {
   const inForce = { ...annotations }
   for (const { name, severity } of faults) {
     if (severity === 'warning') continue
-    const last = before[name]
-    if (last === undefined) delete inForce[name]
-    else inForce[name] = last
+    const instead = inPlaceOf(name, before)
+    if (instead.kind === 'unset') delete inForce[name]
+    else if (instead.kind === 'last') inForce[name] = instead.value
   }
   return inForce
 }

@@ -1,7 +1,12 @@
 import { compareNames } from '../../model/diff.ts'
 import { sameData } from '../../model/equal.ts'
 import type { Locality, MeshSettings, PodEnrolment, Workload } from '../../model/resources.ts'
-import { accelerationWish, failureModeWish, oldConnectionsWish } from './annotations.ts'
+import {
+  accelerationWish,
+  failureModeWish,
+  isUndecided,
+  oldConnectionsWish,
+} from './annotations.ts'
 import { chooseEnrolment, hasEnded } from './enrolment.ts'
 import type { Lookup, NamespaceFacts, NodeFacts, PodFacts, RuntimeClassFacts } from './facts.ts'
 import type { ReportProblem } from './problem.ts'
@@ -185,6 +190,11 @@ function compileEnrolment(
   workload: string,
 ): PodEnrolment {
   const namespace = namespaces.get(pod.namespace)
+  const choice = chooseEnrolment(pod, namespace, runtimeClasses.get(pod.runtimeClass))
+  const undecided = [
+    ...(choice.undecided ? (['enrolled'] as const) : []),
+    ...otherChoices.filter((each) => isUndecided(each, pod, namespace)),
+  ]
   return {
     type: 'enrolment',
     uid: pod.uid,
@@ -193,9 +203,13 @@ function compileEnrolment(
     node: pod.node,
     workload,
     addresses: ips,
-    ...chooseEnrolment(pod, namespace, runtimeClasses.get(pod.runtimeClass)),
+    enrolled: choice.enrolled,
+    reason: choice.reason,
     acceleration: accelerationWish(pod) ?? accelerationWish(namespace) ?? mesh.acceleration,
     failureMode: failureModeWish(pod) ?? failureModeWish(namespace) ?? mesh.failureMode,
     oldConnections: oldConnectionsWish(pod) ?? oldConnectionsWish(namespace) ?? mesh.oldConnections,
+    ...(undecided.length === 0 ? {} : { undecided }),
   }
 }
+
+const otherChoices = ['acceleration', 'failureMode', 'oldConnections'] as const

@@ -1,4 +1,4 @@
-import { enrollWish } from './annotations.ts'
+import { enrollWish, isUndecided } from './annotations.ts'
 import type { NamespaceFacts, PodFacts, RuntimeClassFacts } from './facts.ts'
 import { sandboxOf } from './sandbox.ts'
 
@@ -6,6 +6,8 @@ import { sandboxOf } from './sandbox.ts'
 export interface EnrolmentChoice {
   readonly enrolled: boolean
   readonly reason: string
+  /** Both hold only for a pod that its node does not know yet. */
+  readonly undecided: boolean
 }
 
 /**
@@ -23,9 +25,15 @@ export function chooseEnrolment(
     return not(wish === true ? `${hostNetwork}: ${hostNetworkWords}` : hostNetwork)
   if (hasEnded(pod)) return not(pod.phase.toLowerCase())
   if (own === false) return not('opted out')
-  if (wish !== true) return not(wish === false ? 'namespace opted out' : 'not annotated')
+  const undecided = isUndecided('enrolled', pod, namespace)
+  if (wish !== true) return not(reasonOf(wish, undecided), undecided)
   const sandbox = sandboxOf(pod, runtimeClass)
-  return sandbox === '' ? { enrolled: true, reason: '' } : not(sandbox)
+  return sandbox === '' ? { enrolled: true, reason: '', undecided } : not(sandbox)
+}
+
+function reasonOf(wish: false | undefined, undecided: boolean): string {
+  if (wish === false) return 'namespace opted out'
+  return undecided ? 'the annotation sluice.dev/enroll has a wrong value' : 'not annotated'
 }
 
 const hostNetwork = 'hostNetwork'
@@ -37,6 +45,6 @@ export function hasEnded({ phase }: PodFacts): boolean {
   return phase === 'Succeeded' || phase === 'Failed'
 }
 
-function not(reason: string): EnrolmentChoice {
-  return { enrolled: false, reason }
+function not(reason: string, undecided = false): EnrolmentChoice {
+  return { enrolled: false, reason, undecided }
 }

@@ -11,9 +11,11 @@ interface Truth {
 
 /** Whether a pod is in the mesh, since when, and if not, why. @param node undefined: unheard of */
 export function podRow(enrolment: PodEnrolment, node: ReportedNode | undefined): PodRow {
-  const { namespace, name, uid, enrolled: wanted, acceleration } = enrolment
+  const { namespace, name, uid, acceleration } = enrolment
   const said = node?.pods.get(uid)
-  const { state, why } = truthOf(enrolment, node, said)
+  const wanted = isWanted(enrolment, said)
+  const reason = enrolment.reason === '' ? (said?.reason ?? '') : enrolment.reason
+  const { state, why } = truthOf({ ...enrolment, enrolled: wanted, reason }, node, said)
   const inMesh = said?.state === 'enrolled'
   return {
     namespace,
@@ -28,6 +30,11 @@ export function podRow(enrolment: PodEnrolment, node: ReportedNode | undefined):
     notAccelerated: inMesh ? said.notAccelerated : '',
     olderConnections: inMesh ? said.connectionsBeforeOpen : 0,
   }
+}
+
+/** Where that is undecided, the node alone knows. */
+function isWanted({ enrolled, undecided }: PodEnrolment, said: PodReport | undefined): boolean {
+  return undecided?.includes('enrolled') === true ? said?.state !== 'excluded' : enrolled
 }
 
 function truthOf(

@@ -122,7 +122,7 @@ export const service: fc.Arbitrary<Service> = fc
     ...(external ? { externalAddresses: rest.addresses.slice(0, 1) } : {}),
   }))
 
-export const enrolment: fc.Arbitrary<PodEnrolment> = fc.record(
+const decidedEnrolment: fc.Arbitrary<PodEnrolment> = fc.record(
   {
     type: fc.constant('enrolment' as const),
     uid: index.map((n) => `u${n}`),
@@ -139,6 +139,10 @@ export const enrolment: fc.Arbitrary<PodEnrolment> = fc.record(
   },
   plain,
 )
+
+export const enrolment: fc.Arbitrary<PodEnrolment> = fc
+  .tuple(decidedEnrolment, fc.subarray(['enrolled', 'failureMode'] as const))
+  .map(([one, undecided]) => (undecided.length === 0 ? one : { ...one, undecided }))
 
 export const settings: fc.Arbitrary<MeshSettings> = fc.record(
   {

@@ -84,6 +84,37 @@ test('another operator sends nothing of what is held, and takes away what is gon
   assert.ok(!changes.includes('workload'))
 })
 
+test('another operator that finds a wrong value leaves a pod as it was', async (t) => {
+  const site = await openSite(t)
+  const namespace = (enroll: string) => ({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'late', annotations: { 'sluice.dev/enroll': enroll } },
+  })
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', namespace: 'late', uid: 'late-web' },
+    spec: { nodeName: 'node1' },
+    status: { phase: 'Running', podIPs: [{ ip: '10.7.0.1' }] },
+  }
+  let server = await site.serve(published(compile([namespace('true'), pod]).resources))
+  const { store } = site.openStore('node1')
+  await eventually(() => store.complete)
+  const before = store.get('late-web')
+  assert.equal(before?.enrolled, true)
+  for (const epoch of ['b', 'c']) {
+    await server.close()
+    const atStart = compile([namespace('yes-please'), pod]).resources
+    server = await site.serve(published(atStart, epoch))
+    await eventually(() => store.status().version.startsWith(`${epoch}.`))
+    assert.deepEqual(store.get('late-web'), before)
+  }
+  await server.close()
+  await site.serve(published(compile([namespace('false'), pod]).resources, 'd'))
+  await eventually(() => store.get('late-web')?.enrolled === false)
+})
+
 test('a node that holds too much to say it is sent all, and loses what is gone', async (t) => {
   const site = await openSite(t)
   const first = await site.serve(published())

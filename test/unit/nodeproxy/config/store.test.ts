@@ -64,6 +64,25 @@ test('it is complete once the source has named all pods of the node', () => {
   assert.deepEqual(source.said, ['ack 1', 'ack 2'])
 })
 
+test('what the operator leaves undecided stays as it was, for pods that are known', () => {
+  const { source, store, changes } = connected()
+  const wrong = { enrolled: false, reason: 'a wrong value', failureMode: 'open' } as const
+  const closed = enrolment('closed', 'n1', { failureMode: 'closed' })
+  source.deliver({ upserts: [closed] })
+  const undecided = ['enrolled', 'failureMode'] as const
+  const sent = (pod: string) =>
+    enrolment(pod, 'n1', { ...wrong, addresses: ['10.0.0.9'], undecided })
+  source.deliver({ upserts: [sent('closed'), sent('new')] })
+  assert.deepEqual(store.get('uid-closed'), { ...closed, addresses: ['10.0.0.9'] })
+  assert.deepEqual(changes.at(-1)?.upserts, [store.get('uid-closed'), sent('new')])
+  assert.deepEqual(store.get('uid-new'), sent('new'))
+  // What was by the preset still is.
+  source.deliver({ upserts: [{ ...sent('new'), enrolled: true, reason: '' }] })
+  assert.equal(store.get('uid-new')?.enrolled, true)
+  source.deliver({ upserts: [enrolment('closed', 'n1', wrong)] })
+  assert.equal(store.get('uid-closed')?.enrolled, false)
+})
+
 test('an unknown address is asked for once, all who wait get the answer', async () => {
   const { source, store } = connected()
   const waits = ['a', 'b', 'c'].map((requester) => store.resolve('10.96.0.1', requester))

@@ -132,6 +132,29 @@ test('a slip of the pen changes nothing until it is put right', () => {
   assert.deepEqual(right.problems, [])
 })
 
+test('a wrong value of which nobody knows what was before is for the node to decide', () => {
+  const wrong = { 'sluice.dev/enroll': 'yes', 'sluice.dev/failure-mode': 'shut' }
+  const atStart = compile([namespace(wrong), pod({})])
+  assert.deepEqual(enrolmentOf(atStart).undecided, ['enrolled', 'failureMode'])
+  assert.equal(enrolmentOf(atStart).enrolled, false)
+  assert.match(atStart.problems.map(formatProblem).join(), /pods that their nodes know stay as/)
+  const other = { ...wrong, 'sluice.dev/enroll': 'sure' }
+  const still = compile([namespace(other), pod({})], { previous: atStart })
+  assert.deepEqual(enrolmentOf(still).undecided, ['enrolled', 'failureMode'])
+  const own = { 'sluice.dev/enroll': 'false', 'sluice.dev/failure-mode': 'open' }
+  assert.equal(enrolmentOf(compile([namespace(wrong), pod(own)])).undecided, undefined)
+  const unset = compile([namespace({}), pod({})], { previous: still })
+  assert.equal(enrolmentOf(unset).undecided, undefined)
+  const again = compile([namespace(wrong), pod({})], { previous: unset })
+  assert.equal(enrolmentOf(again).undecided, undefined)
+})
+
+test("a pod's own wrong value is undecided, and else its namespace's holds", () => {
+  const good = namespace({ 'sluice.dev/enroll': 'true' })
+  const { enrolled, undecided } = enrolmentOf(compile([good, pod({ 'sluice.dev/enroll': 'no' })]))
+  assert.deepEqual({ enrolled, undecided }, { enrolled: true, undecided: ['enrolled'] })
+})
+
 test('what was good of an object that is taken away does not come back', () => {
   const good = compile([namespace({ 'sluice.dev/enroll': 'true' }), pod({})])
   const without = compile([pod({})], { previous: good })

@@ -13,6 +13,11 @@ function heard(...pods: readonly PodReport[]): ReportedNode {
 
 const web = enrolment('web')
 const optedOut = enrolment('web', 'n1', { enrolled: false, reason: 'opted out' })
+const undecided = enrolment('web', 'n1', {
+  enrolled: false,
+  reason: 'wrong value',
+  undecided: ['enrolled'],
+})
 const say = (more: Partial<PodReport>) => heard(podReport('uid-web', more))
 
 test('one that is in the mesh says since when, and what of it is not', () => {
@@ -28,6 +33,9 @@ const rows: readonly (readonly [string, typeof web, ReportedNode | undefined, st
   ['opted out', optedOut, heard(), 'outside', /^opted out$/],
   ['opted out, node away', optedOut, undefined, 'outside', /^opted out$/],
   ['to leave, and not out yet', optedOut, say({}), 'behind', /is to leave it: opted out/],
+  ['undecided, and in the mesh', undecided, say({}), 'inMesh', /^$/],
+  ['undecided, and outside', undecided, say({ state: 'excluded' }), 'outside', /^wrong value$/],
+  ['undecided, and node away', undecided, undefined, 'unheard', /no agent of node n1/],
   ['node away', web, undefined, 'unheard', /no agent of node n1 is connected/],
   ['not found yet', web, heard(), 'behind', /n1 is behind: it has not found the pod/],
   ['failed', web, say({ state: 'failed', reason: 'EPERM' }), 'failed', /^EPERM$/],

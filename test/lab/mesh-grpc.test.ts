@@ -1,4 +1,5 @@
-// Nodes fed by gRPC, as in a cluster; and one that starts while the operator is away.
+// Nodes fed by gRPC, as in a cluster; and one that starts while the operator is away, which comes
+// back to a wrong annotation.
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -60,11 +61,14 @@ test('pods are enrolled and reach services; a restart without the operator goes 
   await mesh.waitEnrolled([client, near])
   await assertServed(6)
 
+  // An operator that starts knows of no value before this one: nodes do.
+  await lab.annotateNamespace(namespace, { 'sluice.dev/enroll': 'yes-please' })
   await mesh.config.resume()
   await waitFor('both nodes to be back with the operator', async () => {
     const { sessions } = await mesh.config.status()
     return sessions.length === 2 && sessions.every(({ waiting, acked }) => !waiting && acked > 0)
   })
+  assert.match((await mesh.config.problems()).join(), /pods that their nodes know stay as they are/)
   await assertServed(2)
   await told('inMesh')
   const sinceNow = (await podsTold()).map(({ sinceSeconds }) => sinceSeconds)

@@ -102,7 +102,10 @@ function asTable(pods: readonly PodRow[], nowMs: number): string {
 }
 
 function notes({ why, olderConnections, notAccelerated }: PodRow): string {
-  const older = `${olderConnections} older connections are not in the mesh until they are made anew`
+  const older =
+    olderConnections === 1
+      ? '1 older connection is not in the mesh until it is made anew'
+      : `${olderConnections} older connections are not in the mesh until they are made anew`
   return [
     why,
     olderConnections === 0 ? '' : older,

@@ -150,7 +150,7 @@ test('older connections are told, and reset once an annotation says so', async (
   const older = async (name: string) => (await cluster.podsOfShop()).get(name)?.olderConnections
   await waitFor('it to be told', async () => (await older('client')) === 1, minuteMs)
   const { stdout } = await cluster.sluice('status', '--old-connections', '-n', 'shop')
-  assert.match(stdout, /^shop +client .*1 older connections are not in the mesh/m)
+  assert.match(stdout, /^shop +client .*1 older connection is not in the mesh/m)
   const first = await cluster.counts()
   await cluster.kubectl(['annotate', 'namespace', 'shop', 'sluice.dev/old-connections=reset'])
   await waitFor('the reset', async () => (await cluster.counts()).resets > first.resets, minuteMs)

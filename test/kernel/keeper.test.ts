@@ -114,7 +114,8 @@ for (const how of ['dropped', 'vanished'] as const) {
 }
 
 test('a killed keeper is replaced, everything is put again, and nothing is refused', async (t) => {
-  const rig = createKeeperRig(t)
+  // No proxy beats here: a connection must not be given up before a slow machine accepts it.
+  const rig = createKeeperRig(t, { giveUpAfterMs: 120_000 })
   const inside = rig.netns()
   let replaced = 0
   const keeper = await rig.connect((error) => {

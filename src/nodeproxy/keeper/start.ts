@@ -110,7 +110,6 @@ function startKeeper(program: KeeperProgram): { readonly failure: Error | undefi
     env: {},
     stdio: ['ignore', 'ignore', program.home === undefined ? 'inherit' : 'pipe'],
   })
-  relayLog(child)
   child.on('error', (cause) => {
     const fix = 'not built? run `npm run build`'
     state.failure = new Error(
@@ -128,16 +127,18 @@ function startKeeper(program: KeeperProgram): { readonly failure: Error | undefi
       `the keeper ${program.executable} ended at once with ${how}; its log line says why`,
     )
   })
+  relayLog(child)
   child.unref()
   return state
 }
 
 /** A runtime takes a container for ended when nobody has its log open any more. */
 function relayLog({ stderr }: ChildProcess): void {
-  if (stderr === null) return
+  // Undefined when no process could be made, as for lack of descriptors.
+  if (!(stderr instanceof Socket)) return
   stderr.on('data', (line: Uint8Array) => process.stderr.write(line))
   stderr.on('error', () => {})
-  if (stderr instanceof Socket) stderr.unref()
+  stderr.unref()
 }
 
 function keeperArguments(program: KeeperProgram): string[] {

@@ -20,7 +20,7 @@ constexpr int64_t kAcceptCost = 8 * 1024;
 constexpr uint64_t kStarvedRetryUs = 50'000;
 // A moment without descriptors, as when thousands of connections are replaced at once, passes
 // unseen: clients wait in the backlog. Longer than this they are better told.
-constexpr uint64_t kStarvedPatienceUs = 1'000'000;
+constexpr uint64_t kStarvedPatienceUs = 3'000'000;
 constexpr uint64_t kFailedRetryUs = 1'000'000;
 constexpr uint64_t kReportEveryUs = 100'000;
 // The kernel wakes the first of the idle workers that wait for a listener. Whoever goes to the end

@@ -52,7 +52,8 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
       }
     },
     refused(cookies) {
-      for (const [id, cookie] of kept) if (cookies.includes(cookie)) kept.delete(id)
+      const without = new Set(cookies)
+      for (const [id, cookie] of kept) if (without.has(cookie)) kept.delete(id)
     },
     paired: (connection) => void young.set(connection.id, { connection, sinceMs: options.nowMs() }),
     ended({ id }, { reason }) {

@@ -20,6 +20,8 @@ export function createMeshWriter(api: KubeApi): MeshWriter {
   return {
     async write(meshes) {
       let waitMs = 0
+      const names = new Set(meshes.map(({ name }) => name))
+      for (const name of applied.keys()) if (!names.has(name)) applied.delete(name)
       for (const mesh of meshes) {
         const status = meshStatus(mesh, new Date().toISOString())
         if (status === undefined || applied.get(mesh.name) === mesh.resourceVersion) continue

@@ -1,18 +1,12 @@
 import { Command, Option } from 'commander'
 import { positive } from '../options.ts'
+import type { ControlPlan } from './plan.ts'
 import { asJson, asText, type NodeFigures } from './report.ts'
 import { measureRealNode } from './real-node.ts'
 import { measureControl } from './run.ts'
 
-interface ControlOptions {
+interface ControlOptions extends ControlPlan {
   readonly output: string
-  readonly nodes: number
-  readonly services: number
-  readonly endpoints: number
-  readonly servicesPerNode: number
-  readonly changesPerSecond: number
-  readonly seconds: number
-  readonly seed: number
   readonly realNode: boolean
   readonly simulated: boolean
   readonly nodeChanges: number

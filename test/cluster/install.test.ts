@@ -10,6 +10,7 @@ import { buildImage } from '../../scripts/image/build.ts'
 import { root } from '../../scripts/tools.ts'
 import { waitFor } from '../../src/lab/process/wait.ts'
 import { createOwnedCluster, type OwnedCluster } from './support/owned-cluster.ts'
+import { scriptPod } from './support/script-pod.ts'
 
 const minuteMs = 60_000
 const own = 'sluice-system'
@@ -59,23 +60,8 @@ const client = `
 
 /** A server on each node, a client on the first. They run before there is a mesh. */
 async function startShop(): Promise<void> {
-  const pod = (name: string, node: string, labels: object, script: string) => ({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: 'shop', labels },
-    spec: {
-      nodeName: node,
-      terminationGracePeriodSeconds: 1,
-      containers: [
-        {
-          name: 'main',
-          image,
-          imagePullPolicy: 'Never',
-          command: ['/usr/bin/node', '--eval', script],
-        },
-      ],
-    },
-  })
+  const pod = (name: string, node: string, labels: object, script: string) =>
+    scriptPod({ name, node, image, script, metadata: { labels } })
   await apply(cluster.kubectl, [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },
     ...cluster.nodes.map((node) => pod(`web-${node}`, node, { app: 'web' }, server)),

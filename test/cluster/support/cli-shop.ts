@@ -1,3 +1,5 @@
+import { scriptPod } from './script-pod.ts'
+
 /** Programs of the pods below. */
 export const client = {
   /**
@@ -56,30 +58,8 @@ const idle = 'setInterval(() => {}, 1 << 30)'
 /** A server and a client, and pods that are not in the mesh for one reason each. */
 export function objectsOfShop(image: string, nodes: readonly string[]): readonly object[] {
   const [near = '', far = ''] = nodes
-  const pod = (
-    name: string,
-    script: string,
-    node: string,
-    more: object = {},
-    meta: object = {},
-  ) => ({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: 'shop', labels: { app: name }, ...meta },
-    spec: {
-      nodeName: node,
-      terminationGracePeriodSeconds: 1,
-      containers: [
-        {
-          name: 'main',
-          image,
-          imagePullPolicy: 'Never',
-          command: ['/usr/bin/node', '--eval', script],
-        },
-      ],
-      ...more,
-    },
-  })
+  const pod = (name: string, script: string, node: string, more: object = {}, meta: object = {}) =>
+    scriptPod({ name, node, image, script, metadata: meta, spec: more })
   return [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } },
     {

@@ -10,6 +10,7 @@ import type { LabProcess } from '../../src/lab/process/process.ts'
 import { waitFor } from '../../src/lab/process/wait.ts'
 import { createMeshWorld, type MeshWorld } from './support/mesh-world.ts'
 import { compileC } from './support/programs.ts'
+import { whyFailed } from './support/why-failed.ts'
 
 const soak = process.env['SLUICE_SOAK'] === '1'
 // 3,000 a second for two minutes, where there is time. Not more: a client has 65,000 ports towards
@@ -39,6 +40,8 @@ interface Round {
   readonly open: number
   readonly round: number
   readonly slowestMs: number
+  /** Reset by the kernel before their first answer, as happens without a mesh too: crowd.c. */
+  readonly again: number
   readonly failed: number
   readonly lastError: string
 }
@@ -82,18 +85,20 @@ async function forgetTracked({ lab }: MeshWorld): Promise<void> {
   await Promise.all(lab.nodes.map((node) => node.exec(argv)))
 }
 
-async function nothingLeft(proxy: LabNodeProxy): Promise<void> {
+/** @param lost connections that the kernel reset on the client's side alone */
+async function nothingLeft(proxy: LabNodeProxy, lost = 0): Promise<void> {
   await waitFor(
     'nothing to be left of connections that ended',
     async () => {
       const now = await proxy.metrics()
+      const open = now.sum('sluice_reactor_open_connections')
+      assert.ok(open <= lost, `${open} connections are open`)
       const left = {
-        open: now.sum('sluice_reactor_open_connections'),
         origins: now.sum('sluice_map_entries', { map: 'origins' }),
         bypasses: now.sum('sluice_map_entries', { map: 'bypasses' }),
         pairs: now.sum('sluice_map_entries', { map: 'pairs' }),
       }
-      assert.deepEqual(left, { open: 0, origins: 0, bypasses: 0, pairs: 0 })
+      assert.deepEqual(left, { origins: 0, bypasses: 0, pairs: 0 })
       return true
     },
     timeoutMs,
@@ -174,14 +179,19 @@ test('very many connections of one pod at once', async (t) => {
   await startWho(near, near.name, 8080)
   const proxy = world.mesh.proxyOn('node1')
   const all = { open: atOnce, failed: 0, lastError: '' }
+  let lost = 0
   const expectAll = async (holder: LabProcess, number: number): Promise<number> => {
-    const { slowestMs, round: _, ...result } = await roundOf(holder, number)
+    const { slowestMs, again, round: _, ...result } = await roundOf(holder, number)
+    lost += again
+    if (result.failed > 0)
+      assert.fail(`${JSON.stringify(result)}\n${await whyFailed(proxy, [client, near, far])}`)
     assert.deepEqual(result, all)
     return slowestMs
   }
 
   for (const server of soak ? [near, far] : [near]) {
     await t.test(`${atOnce} to ${server.name}, and each is alive`, async (s) => {
+      const before = await refusals(proxy)
       const holder = holdOpen(client, atOnce, server)
       s.diagnostic(`the slowest took ${await expectAll(holder, 1)} ms`)
       const [answer] = await ask(other, near.addresses.v4, 8080)
@@ -190,12 +200,14 @@ test('very many connections of one pod at once', async (t) => {
       await expectAll(holder, 2)
       const metrics = await proxy.metrics()
       const open = metrics.sum('sluice_pod_connections', { namespace: 'crowd', pod: 'client' })
-      assert.equal(open, atOnce)
+      assert.ok(open >= atOnce && open <= atOnce + lost, `${open} are open`)
       // All end, and as many begin, before the proxy can have closed one.
       holder.stdin.write('swap\n')
       s.diagnostic(`when replaced, the slowest took ${await expectAll(holder, 3)} ms`)
+      assert.deepEqual(await refusals(proxy), before, 'the proxy reset none')
+      s.diagnostic(`${lost} reset by the kernel so far`)
       await holder.stop()
-      await nothingLeft(proxy)
+      await nothingLeft(proxy, lost)
     })
   }
 
@@ -217,7 +229,7 @@ test('very many connections of one pod at once', async (t) => {
         failed: 0,
       })
       await holder.stop()
-      await nothingLeft(proxy)
+      await nothingLeft(proxy, lost + first.again)
       const [answer] = await ask(client, near.addresses.v4, 8080)
       assert.ok(answer?.ok, 'it is served again')
     },

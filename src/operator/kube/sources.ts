@@ -10,9 +10,15 @@ export interface Sources {
   /** All kinds have been listed once, and what they say is published. */
   readonly ready: boolean
   readonly reflectors: ReadonlyMap<string, Reflector>
-  /** Generations of the MeshConfigs that were compiled last, by name. */
-  readonly meshConfigs: ReadonlyMap<string, number>
+  /** The MeshConfigs that were compiled last, by name. */
+  readonly meshConfigs: ReadonlyMap<string, ObjectVersion>
   stop(): void
+}
+
+/** One that is deleted and made again has the same name and generation, and another uid. */
+export interface ObjectVersion {
+  readonly uid: string
+  readonly generation: number
 }
 
 export interface SourcesOptions
@@ -28,7 +34,7 @@ export interface SourcesOptions
 export function startSources(options: SourcesOptions): Sources {
   const { compiler, publisher, onError = () => {}, onPublished = () => {}, ...rest } = options
   const reflectors = new Map<string, Reflector>()
-  const generations = new Map<string, number>()
+  const meshConfigs = new Map<string, ObjectVersion>()
   let scheduled: NodeJS.Immediate | undefined
   let ready = false
 
@@ -46,9 +52,10 @@ export function startSources(options: SourcesOptions): Sources {
     scheduled ??= setImmediate(publish)
   }
 
-  function noteGeneration(object: unknown): void {
+  function noteVersion(object: unknown): void {
     const { kind, metadata } = object as { kind: string; metadata: Metadata }
-    if (kind === 'MeshConfig') generations.set(metadata.name, metadata.generation ?? 0)
+    const { name, uid = '', generation = 0 } = metadata
+    if (kind === 'MeshConfig') meshConfigs.set(name, { uid, generation })
   }
 
   for (const source of sourceKinds) {
@@ -56,18 +63,18 @@ export function startSources(options: SourcesOptions): Sources {
     const handlers = {
       replace(objects: readonly unknown[]) {
         compiler.replace(kind, objects)
-        if (kind === 'MeshConfig') generations.clear()
-        for (const object of objects) noteGeneration(object)
+        if (kind === 'MeshConfig') meshConfigs.clear()
+        for (const object of objects) noteVersion(object)
         soon()
       },
       put(object: unknown) {
         compiler.put(object)
-        noteGeneration(object)
+        noteVersion(object)
         soon()
       },
       remove(namespace: string, name: string) {
         compiler.remove(kind, namespace, name)
-        if (kind === 'MeshConfig') generations.delete(name)
+        if (kind === 'MeshConfig') meshConfigs.delete(name)
         soon()
       },
     }
@@ -83,7 +90,7 @@ export function startSources(options: SourcesOptions): Sources {
       return ready
     },
     reflectors,
-    meshConfigs: generations,
+    meshConfigs,
     stop() {
       clearImmediate(scheduled)
       for (const reflector of reflectors.values()) reflector.stop()
@@ -93,5 +100,6 @@ export function startSources(options: SourcesOptions): Sources {
 
 interface Metadata {
   readonly name: string
+  readonly uid?: string
   readonly generation?: number
 }

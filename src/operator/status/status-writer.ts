@@ -4,6 +4,7 @@ import { type Problem, formatProblem } from '../compile/problem.ts'
 import type { MeshFacts } from '../foreign/mesh.ts'
 import { createMeshWriter } from '../foreign/mesh-writer.ts'
 import { isStatus, type KubeApi } from '../kube/api.ts'
+import type { ObjectVersion } from '../kube/sources.ts'
 import { createRateLimit, type Rate } from '../publish/rate-limit.ts'
 import { acceptedCondition, type Condition, wordsOf } from './conditions.ts'
 import { writeEvent } from './event.ts'
@@ -15,8 +16,8 @@ export interface StatusWriterOptions {
   readonly problems: () => readonly Problem[]
   /** Where the problem does not say it. */
   readonly uidOf?: (problem: Problem) => string | undefined
-  /** Generations of the MeshConfigs that the problems are of, by name. */
-  readonly meshConfigs: () => ReadonlyMap<string, number>
+  /** The MeshConfigs that the problems are of, by name. */
+  readonly meshConfigs: () => ReadonlyMap<string, ObjectVersion>
   /** XMeshes that are Sluice's. */
   readonly meshes: () => readonly MeshFacts[]
   readonly onError?: (error: Error) => void
@@ -137,9 +138,9 @@ async function writeConditions(
 ): Promise<void> {
   const own = problems().filter(({ kind }) => kind === 'MeshConfig')
   for (const name of written.keys()) if (!meshConfigs().has(name)) written.delete(name)
-  for (const [name, generation] of meshConfigs()) {
+  for (const [name, { uid, generation }] of meshConfigs()) {
     const about = own.filter((problem) => problem.name === name)
-    const said = [generation, ...about.map(formatProblem)].join('\n')
+    const said = [uid, generation, ...about.map(formatProblem)].join('\n')
     const last = written.get(name)
     if (last?.about === said && performance.now() - last.atMs < lookAgainMs) continue
     const path = `${collection}/${name}`

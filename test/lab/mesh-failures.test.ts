@@ -129,6 +129,33 @@ test('endpoints that fail', async (t) => {
   })
 })
 
+test('behind a cut link, a new connection gives one attempt away', async () => {
+  await using lab = await createLab()
+  await using mesh = await startMesh(lab)
+  const [client] = (await addEnrolled(lab, mesh, ['client'])) as [LabPod]
+  const servers = await lab.addPods(
+    ['node1', 'node2', 'node2', 'node2'].map((node, index) => {
+      return { node, namespace, name: `spread-${index}`, labels: { app: 'spread' } }
+    }),
+  )
+  await mesh.waitEnrolled(servers)
+  for (const server of servers) await startWho(server, server.node.name, 8080)
+  const ports = [{ port: 80, targetPort: 8080 }]
+  const service = { name: 'spread', namespace, selector: { app: 'spread' }, ports }
+  const { spec } = await lab.addService(service)
+  const address = spec.clusterIPs[0] ?? ''
+  await waitFor('answers of both nodes', async () => {
+    return names(await ask(client, address, 80, { count: 10 })).join() === 'node1,node2'
+  })
+  await lab.cutLink(mesh.proxyOn('node2').node)
+  const answers = await ask(client, address, 80, { count: 20, patienceMs: 30_000 })
+  assert.deepEqual(names(answers), ['node1'])
+  await accessLine(mesh, (one) => Number(one['attempts']) > 1)
+  const lines = mesh.proxyOn('node1').logs()
+  // An attempt is given up after 400 ms, and the next one is to another node.
+  assert.equal(Math.max(...lines.map((line) => Number(line['attempts'] ?? 0))), 2)
+})
+
 test('destinations outside the mesh', async (t) => {
   await using lab = await createLab()
   await using mesh = await startMesh(lab)

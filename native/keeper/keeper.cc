@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "keeper/log.h"
@@ -159,6 +160,9 @@ void Keeper::OnRequest(Session& session, Request& request) {
       case kMessageDropPair:
         status = DropPair(request);
         break;
+      case kMessageLetGo:
+        status = LetGo(request);
+        break;
       case kMessageStats:
         Append(reply, counters_.values);
         status = 0;
@@ -239,6 +243,16 @@ int Keeper::PutPair(Session& session, Request& request) {
 int Keeper::DropPair(const Request& request) {
   uint64_t cookie = 0;
   return ReadFront(request, &cookie) ? pairs_.Drop(cookie) : -EINVAL;
+}
+
+int Keeper::LetGo(const Request& request) {
+  if (request.body_bytes % sizeof(uint64_t) != 0) return -EINVAL;
+  for (size_t at = 0; at < request.body_bytes; at += sizeof(uint64_t)) {
+    uint64_t cookie = 0;
+    memcpy(&cookie, request.body + at, sizeof(cookie));
+    pairs_.LetGo(cookie);
+  }
+  return 0;
 }
 
 int Keeper::Slots(std::vector<uint8_t>* reply) {

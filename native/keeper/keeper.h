@@ -61,6 +61,7 @@ class Keeper {
   int List(Session& session, const Request& request, std::vector<uint8_t>* reply);
   int PutPair(Session& session, Request& request);
   int DropPair(const Request& request);
+  int LetGo(const Request& request);
   int Slots(std::vector<uint8_t>* reply);
   int Patience(const Request& request);
   int Takeover(Session& session, const Request& request, std::vector<uint8_t>* reply);

@@ -125,6 +125,11 @@ int Pairs::Drop(uint64_t client_leg_cookie) {
   return 0;
 }
 
+void Pairs::LetGo(uint64_t client_leg_cookie) {
+  const auto found = pairs_.find(client_leg_cookie);
+  if (found != pairs_.end() && !found->second->adopted) Adopt(*found->second);
+}
+
 void Pairs::Remove(uint64_t client_leg_cookie) {
   const auto found = pairs_.find(client_leg_cookie);
   if (found == pairs_.end()) return;

@@ -32,6 +32,8 @@ class Pairs {
   // same name is replaced.
   int Put(const KeeperPair& pair, uint32_t owner, UniqueFd client, UniqueFd server);
   int Drop(uint64_t client_leg_cookie);
+  // Its proxy has closed its legs, and may live on.
+  void LetGo(uint64_t client_leg_cookie);
 
   // Forwards again where a receiver had enough. True while there are such.
   bool RetryLimited();

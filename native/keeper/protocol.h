@@ -14,7 +14,7 @@ namespace sluice {
 
 constexpr int kKeeperMagic = 0x314b4c53;  // "SLK1"
 constexpr int kKeeperProtocol = 1;        // another number is refused with -EPROTONOSUPPORT
-constexpr int kKeeperVersion = 2;  // of the program: a newer one takes over from an older one
+constexpr int kKeeperVersion = 3;  // of the program: a newer one takes over from an older one
 constexpr int kKeeperLayout = 1;   // of the maps it watches; with it the version is raised, too
 
 // Bounds. A message beyond them is answered with -EMSGSIZE, a count beyond them with -ENOSPC.
@@ -62,6 +62,9 @@ enum KeeperMessage : int {
   kMessageSlots = 13,
   // KeeperPatience; in place of what the command line said, and what another proxy did.
   kMessagePatience = 14,
+  // Client legs' cookies, u64 each, of pairs whose legs the sender has closed: they are adopted now
+  // and not only when its process is gone. Those that are not there have ended.
+  kMessageLetGo = 15,
 };
 
 enum KeeperPairFlags : int {

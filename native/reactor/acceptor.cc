@@ -93,10 +93,20 @@ void Acceptor::Listen(const ListenRequest& request) {
   listeners_.emplace(request.listener, std::move(listener));
 }
 
+// Others may wait for the same listener, and the kernel wakes one of them for each connection: what
+// it woke us for is ours. After the removal it wakes others, so what waits here is all there is.
+void Acceptor::TakeWaiting(Listener* listener) {
+  if (!listener->watched) return;
+  core_->poller.Remove(listener->fd.get());
+  listener->watched = false;
+  while (core_->events.HasRoom() && TakeOne(listener) != Taken::kStop) {
+  }
+}
+
 void Acceptor::Close(Listener* listener) {
+  TakeWaiting(listener);
   core_->timers.Cancel(&listener->timer);
   core_->scheduler.Remove(listener->pod, listener);
-  if (listener->watched) core_->poller.Remove(listener->fd.get());
   listener->pod->listeners--;
   core_->ReleasePod(listener->pod);
 }

@@ -40,7 +40,7 @@ class Acceptor {
 
   // What goes wrong comes as kEventListenerPaused with kListenerFailed.
   void Listen(const ListenRequest& request);
-  // False for a number that is not in use.
+  // Takes what waits already. False for a number that is not in use.
   bool Unlisten(int32_t number);
   void UnlistenAll();
 
@@ -64,6 +64,7 @@ class Acceptor {
   void ReportRefused(Listener* listener);
   void Pause(Listener* listener, ListenerReason reason, int error, uint64_t retry_us);
   int Watch(Listener* listener);
+  void TakeWaiting(Listener* listener);
   void Close(Listener* listener);
 
   Core* core_;

@@ -92,6 +92,35 @@ TEST(megabytes_both_ways_against_slow_readers) {
   }
 }
 
+TEST(what_a_live_proxy_has_let_go_of_goes_on_at_once) {
+  TestKeeper test;
+  TestProxy proxy(test.directory.Socket());
+  proxy.Hello(test.keeper);
+  Spliced left;
+  Spliced held;
+  std::vector<uint8_t> names;
+  Append(names, Cookie(left.client.far));
+  Append(names, uint64_t{1});  // has ended meanwhile
+  for (const Spliced* each : {&left, &held}) {
+    CHECK_EQ(proxy.Ask(test.keeper, kMessagePutPair, each->Body(), each->Legs()).header.status, 0);
+    send(each->client_app(), "early", 5, 0);
+  }
+  left.client.far.reset();
+  left.server.near.reset();
+  CHECK_EQ(proxy.Ask(test.keeper, kMessageLetGo, names).header.status, 0);
+  std::string got;
+  test.Until([&] { return (got += ReadSome(left.server_app())) == "early"; });
+  CHECK_EQ(test.Stat(kStatAdoptedPairs), 1);
+  CHECK(ReadSome(held.server_app()).empty());
+  // Nothing happens to it again.
+  CHECK_EQ(proxy.Ask(test.keeper, kMessageLetGo, names).header.status, 0);
+  CHECK_EQ(proxy.Ask(test.keeper, kMessageLetGo, {1, 2, 3}).header.status, -EINVAL);
+  CHECK_EQ(test.Stat(kStatAdoptions), 1);
+  shutdown(left.client_app(), SHUT_WR);
+  shutdown(left.server_app(), SHUT_WR);
+  test.Until([&] { return test.Stat(kStatPairs) == 1; });
+}
+
 TEST(a_live_proxys_pair_ends_with_its_legs) {
   TestKeeper test;
   TestProxy proxy(test.directory.Socket());

@@ -75,6 +75,28 @@ TEST(ATableThatIsFullResets) {
   CHECK_EQ(path.lab.Expect(kEventListenerPaused).words[1], kListenerTableFull);
 }
 
+// Epoll may have woken nobody else for what waits when it stops.
+TEST(WhatWaitsIsTakenWhenItStopsListening) {
+  for (const bool all : {false, true}) {
+    Front path;
+    path.lab.Listen(1, path.front.get());
+    UniqueFd waiting;
+    path.lab.Do([&] {
+      waiting = path.Client();
+      if (all) {
+        path.lab.Command(kCommandDrain, {});
+      } else {
+        path.lab.Command(kCommandUnlisten, {1});
+      }
+    });
+    path.lab.Expect(kEventConnected);
+    AcceptFrom(path.back.get());
+    const UniqueFd late = path.Client();
+    AcceptFrom(path.front.get());
+    CHECK_EQ(path.lab.Count(kEventAccept), 1u);
+  }
+}
+
 // Without descriptors nothing is accepted, nothing spins, and it goes on by itself.
 TEST(NoDescriptorsLeft) {
   Front path;

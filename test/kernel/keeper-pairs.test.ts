@@ -32,6 +32,23 @@ test('a spliced connection goes on when its proxy is killed', async (t) => {
   assert.equal(rig.pairControl[4 * 2 + 1], 0n)
 })
 
+test('what a proxy has let go of goes on, although the proxy does not end', async (t) => {
+  const rig = createKeeperRig(t)
+  const { proxy, client, server } = await spliced(t, rig)
+  const keeper = await rig.connect()
+  assert.equal((await keeper.stats()).adoptedPairs, 0)
+  await proxy.order({ do: 'letGo' })
+  assert.equal(await outcome(rig, server.fd), 1)
+  await Promise.all([
+    transfer(rig, client.fd, server.fd, pattern(200_000, 3)),
+    transfer(rig, server.fd, client.fd, pattern(200_000, 5)),
+  ])
+  assert.equal((await keeper.stats()).adoptions, 1)
+  await proxy.kill()
+  await transfer(rig, client.fd, server.fd, pattern(200_000, 7))
+  assert.equal((await keeper.stats()).adoptions, 1)
+})
+
 test('a connection whose proxy may have held bytes is reset on both sides', async (t) => {
   const rig = createKeeperRig(t)
   const { proxy, client, server } = await spliced(t, rig)

@@ -3,7 +3,7 @@ import type { Scheduler } from '../time/scheduler.ts'
 import {
   decodeSlots,
   decodeStats,
-  encodeCookie,
+  encodeCookies,
   encodePair,
   encodePatience,
   encodePod,
@@ -42,6 +42,11 @@ export interface Keeper {
    * Before the legs are closed: while the keeper has them, close(2) ends nothing. False: not kept.
    */
   dropPair(clientLegCookie: bigint): Promise<boolean>
+  /**
+   * The legs of these pairs are closed here: the keeper forwards for them from now on, whether this
+   * process lives or not.
+   */
+  letGo(clientLegCookies: readonly bigint[]): Promise<void>
   /**
    * Slots of pair_control in use by kept pairs, also of proxies before this one: not to be given
    * out.
@@ -117,7 +122,12 @@ export async function openKeeper(options: KeeperOptions): Promise<Keeper> {
     },
     dropPair(cookie) {
       pairs.delete(cookie)
-      return drop(KeeperMessage.dropPair, `dropping pair ${cookie}`, encodeCookie(cookie))
+      return drop(KeeperMessage.dropPair, `dropping pair ${cookie}`, encodeCookies([cookie]))
+    },
+    async letGo(cookies) {
+      for (const cookie of cookies) pairs.delete(cookie)
+      const body = encodeCookies(cookies)
+      await ask(KeeperMessage.letGo, `to carry on ${cookies.length} pairs`, body)
     },
     async slotsInUse() {
       return decodeSlots((await ask(KeeperMessage.slots, 'the slots in use', nothing)).body)

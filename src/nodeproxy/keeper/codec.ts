@@ -145,9 +145,10 @@ export function encodePair(pair: KeptPair): Uint8Array {
   return body
 }
 
-export function encodeCookie(cookie: bigint): Uint8Array {
-  const body = new Uint8Array(8)
-  new DataView(body.buffer).setBigUint64(0, cookie, true)
+export function encodeCookies(cookies: readonly bigint[]): Uint8Array {
+  const body = new Uint8Array(8 * cookies.length)
+  const view = new DataView(body.buffer)
+  for (const [index, cookie] of cookies.entries()) view.setBigUint64(index * 8, cookie, true)
   return body
 }
 

@@ -8,6 +8,8 @@ export interface KeptConnections {
     readonly pairs: readonly KeptPair[]
     /** Client legs' cookies of those that it was told of, and that have ended. */
     readonly endedPairs: readonly bigint[]
+    /** The same of those that it is to carry on from now on. */
+    readonly leftPairs: readonly bigint[]
   }): void
   /**
    * Resolves when the keeper has answered to all that it was told.
@@ -17,7 +19,7 @@ export interface KeptConnections {
 }
 
 export function keepConnections(
-  keeper: Pick<Keeper, 'putPair' | 'dropPair'>,
+  keeper: Pick<Keeper, 'putPair' | 'dropPair' | 'letGo'>,
   { logger }: Pick<NodeLog, 'logger'>,
 ): KeptConnections {
   const underWay = new Set<Promise<void>>()
@@ -40,15 +42,25 @@ export function keepConnections(
     }
   }
 
+  async function letGo(cookies: readonly bigint[]): Promise<void> {
+    try {
+      await keeper.letGo(cookies)
+    } catch (error) {
+      // It goes on with them when this process is gone.
+      logger.debug({ error: String(error) }, 'connections are carried on later')
+    }
+  }
+
   function track(call: Promise<void>): void {
     underWay.add(call)
     void call.then(() => underWay.delete(call))
   }
 
   return {
-    tell({ pairs, endedPairs }) {
+    tell({ pairs, endedPairs, leftPairs }) {
       for (const pair of pairs) track(put(pair))
       for (const cookie of endedPairs) track(drop(cookie))
+      if (leftPairs.length > 0) track(letGo(leftPairs))
     },
     async refused() {
       await Promise.all(underWay)

@@ -5,7 +5,7 @@
 
 export const KEEPER_MAGIC = 0x314b4c53
 export const KEEPER_PROTOCOL = 1
-export const KEEPER_VERSION = 2
+export const KEEPER_VERSION = 3
 
 export const MAX_MESSAGE_BYTES = 80 * 1024
 export const MAX_POD_FDS = 8
@@ -28,6 +28,7 @@ export const KeeperMessage = {
   takeoverDone: 12,
   slots: 13,
   patience: 14,
+  letGo: 15,
 } as const
 
 /** In the order of KeeperStat. */

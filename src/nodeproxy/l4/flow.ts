@@ -182,7 +182,10 @@ function ended(context: FlowContext, connection: Connection, event: Ended): void
   context.open.delete(event.conn)
   learnFromEnd(context, connection, event)
   release(context, connection)
-  if (connection.slots !== undefined) context.slots.giveBack(connection.slots)
+  // The keeper goes on with those of what was left to it.
+  if (connection.slots !== undefined && event.reason !== DoneReason.adopted) {
+    context.slots.giveBack(connection.slots)
+  }
   if (connection.sourcePending) {
     connection.ended = event
     return

@@ -173,15 +173,20 @@ async function drain(
 
 async function openNow({ pool, reports }: Parts): Promise<number> {
   await pool.collect()
-  return reports.reduce((sum, { reactor }) => sum + (reactor.openConnections ?? 0), 0)
+  // The reactor knows of new ones first, and of ends.
+  return reports.reduce((sum, { reactor, open }) => {
+    const known = Object.values(open).reduce((all, pod) => all + pod, 0)
+    return sum + Math.max(reactor.openConnections ?? 0, known)
+  }, 0)
 }
 
 /** Until bytes that their receiver does not take yet are on their way. */
 const handOverTries = 40
 
 /**
- * The keeper forwards what is open from the moment when this process is gone. It can where no byte
- * is in our hands, and that is always but while a receiver is slower than its sender.
+ * The keeper forwards what is open as soon as this process has let go of it, and it can where no
+ * byte is in our hands. That is always but while a receiver is slower than its sender, and such a
+ * one keeps this process, but not the other connections.
  */
 async function handOver(parts: Parts): Promise<void> {
   const { log, pool, kept } = parts
@@ -191,7 +196,10 @@ async function handOver(parts: Parts): Promise<void> {
     await pool.collect()
     const refused = await kept.refused()
     await pool.request((request) => ({ kind: 'handOver', refused, request }))
-    if ((await openNow(parts)) === 0) return
+    if ((await openNow(parts)) === 0) {
+      await kept.refused()
+      return
+    }
     await delay(drainPollMs)
   }
   log.logger.warn('resetting what the keeper can not carry on')

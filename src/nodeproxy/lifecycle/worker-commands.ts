@@ -114,7 +114,11 @@ function countProgress(worker: WorkerRuntime): void {
 function report(worker: WorkerRuntime): WorkerReport {
   const { accumulator, telemetry, context, pods, flow } = worker
   const { asker, tables, balance } = context
-  for (const podId of pods.stopped) if (flow.undecided(podId) === 0) pods.forget(podId)
+  const stats = worker.reactor.stats()
+  // One that was accepted at the last moment needs its pod, too.
+  if (stats['accepted'] === worker.seen.accepted) {
+    for (const podId of pods.stopped) if (flow.undecided(podId) === 0) pods.forget(podId)
+  }
   balance.affinity.expire(monotonicMs())
   balance.health.expire(monotonicMs())
   const accessLines = worker.accessLines.join('')
@@ -126,17 +130,15 @@ function report(worker: WorkerRuntime): WorkerReport {
   }
   const usedAddresses = [...worker.usedAddresses]
   worker.usedAddresses.clear()
-  const pairs = worker.pairs.take()
   countProgress(worker)
   return {
-    pairs: pairs.pairs,
-    endedPairs: pairs.ended,
+    ...worker.pairs.take(),
     series: accumulator.take(),
     accessLines,
     usedAddresses,
     totals: { ...telemetry.totals },
     refusals: Object.fromEntries(telemetry.refusals),
-    reactor: worker.reactor.stats(),
+    reactor: stats,
     open,
     asked: asker.stats.asked,
     askTimeouts: asker.stats.timeouts,

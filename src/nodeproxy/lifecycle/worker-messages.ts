@@ -137,9 +137,10 @@ export interface WorkerReport {
   readonly usedAddresses: readonly string[]
   readonly totals: Readonly<ConnectionTotals>
   readonly refusals: Readonly<Record<string, number>>
-  /** For the keeper: connections that it is to know of, and those that it knows and that ended. */
+  /** For the keeper: see PairChanges. */
   readonly pairs: readonly WorkerPair[]
   readonly endedPairs: readonly bigint[]
+  readonly leftPairs: readonly bigint[]
   readonly reactor: Readonly<Record<string, number>>
   /** Open connections by pod number. */
   readonly open: Readonly<Record<number, number>>

@@ -18,14 +18,21 @@ export interface WorkerPairsOptions {
   readonly nowMs: () => number
 }
 
+/** What the keeper does not know yet; what it was told of goes by the client leg's cookie. */
+export interface PairChanges {
+  readonly pairs: readonly WorkerPair[]
+  readonly endedPairs: readonly bigint[]
+  /** Their legs are closed here; the connections are the keeper's alone. */
+  readonly leftPairs: readonly bigint[]
+}
+
 /** The worker's connections that the keeper shall know: paired ones, and at the end all. */
 export interface WorkerPairs extends PairObserver {
   /** What is open and not known to the keeper yet; the rest of those have no leg yet. */
   offer(open: Iterable<Connection>): void
   /** The keeper would not have these. */
   refused(clientLegCookies: readonly bigint[]): void
-  /** What the keeper does not know yet. */
-  take(): { readonly pairs: readonly WorkerPair[]; readonly ended: readonly bigint[] }
+  take(): PairChanges
   /** Connections that the keeper was told of: it can carry them on without this process. */
   readonly kept: Iterable<number>
 }
@@ -35,6 +42,7 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
   const kept = new Map<number, bigint>()
   let told: WorkerPair[] = []
   let ended: bigint[] = []
+  let left: bigint[] = []
 
   function tell(connection: Connection): void {
     const pair = pairOf(options, connection)
@@ -61,8 +69,8 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
       const cookie = kept.get(id)
       if (cookie === undefined) return
       kept.delete(id)
-      // One that was left to the keeper is the keeper's.
-      if (reason !== DoneReason.adopted) ended.push(cookie)
+      if (reason === DoneReason.adopted) left.push(cookie)
+      else ended.push(cookie)
     },
     take() {
       const before = options.nowMs() - keepAfterMs
@@ -71,9 +79,10 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
         young.delete(id)
         tell(connection)
       }
-      const taken = { pairs: told, ended }
+      const taken = { pairs: told, endedPairs: ended, leftPairs: left }
       told = []
       ended = []
+      left = []
       return taken
     },
     get kept() {

@@ -39,6 +39,8 @@ export interface WorkerRuntime {
   readonly accumulator: Accumulator
   readonly telemetry: ConnectionTelemetry
   readonly pairs: WorkerPairs
+  /** What came of the reactor's events so far. */
+  readonly seen: { accepted: number }
   readonly accessLines: string[]
   readonly usedAddresses: Set<string>
 }
@@ -76,7 +78,8 @@ export function createWorkerRuntime(
     nowMs: monotonicMs,
   })
   const telemetry = observeConnections(accumulator, accessLog, pairs)
-  const handlers = reactorHandlers(parts, usedAddresses, post)
+  const seen = { accepted: 0 }
+  const handlers = reactorHandlers(parts, seen, usedAddresses, post)
   const reactor = openReactor(native, reactorOptions(options), handlers)
   const pods = createServedPods(reactor.commands, options.limits, realTime)
   const context: WorkerRuntime['context'] = {
@@ -101,7 +104,7 @@ export function createWorkerRuntime(
   const flow = createFlow(context)
   Object.assign(parts, { flow, pods, reactor })
   const fixed = { options, post, reactor, pods, ownAffinity, context, flow, telemetry, pairs }
-  return Object.assign(state, fixed, { accumulator, accessLines, usedAddresses })
+  return Object.assign(state, fixed, { accumulator, seen, accessLines, usedAddresses })
 }
 
 function createBalance(own: Affinity, post: (message: FromWorker) => void): BalanceState {
@@ -116,6 +119,7 @@ function createBalance(own: Affinity, post: (message: FromWorker) => void): Bala
 /** Events come only after commands, and those only when all parts are there. */
 function reactorHandlers(
   parts: LateParts,
+  seen: WorkerRuntime['seen'],
   usedAddresses: Set<string>,
   post: (message: FromWorker) => void,
 ): EventHandlers {
@@ -132,6 +136,7 @@ function reactorHandlers(
   }
   return {
     onAccept(event) {
+      seen.accepted += 1
       guarded(event.conn, (flow) => {
         const accepted = acceptedOf(event)
         noteUse(usedAddresses, accepted)

@@ -16,6 +16,7 @@ export type ProxyOrder =
       readonly alivePath: string
     }
   | { readonly do: 'splice'; readonly netns: string; readonly server: number }
+  | { readonly do: 'letGo' }
 
 /** What `keep` and `splice` answer: the port of the pod's listener. */
 export interface ProxyAnswer {
@@ -24,6 +25,8 @@ export interface ProxyAnswer {
 
 const native = loadNative()
 const listeners = new Map<string, number>()
+/** Client legs' cookies, and the descriptors of both legs. */
+const pairs = new Map<bigint, readonly [number, number]>()
 let keeper: Keeper | undefined
 
 process.on('message', (order: ProxyOrder) => {
@@ -54,7 +57,14 @@ async function obey(order: ProxyOrder): Promise<number> {
     await keeper?.putListeners({ uid, alivePath, facts: order.netns, fds: [listener] })
     return native.socketLocal(listener).port
   }
+  if (order.do === 'letGo') return letGo()
   return splice(order.netns, order.server)
+}
+
+async function letGo(): Promise<number> {
+  for (const fd of [...pairs.values()].flat()) native.closeFd(fd)
+  await keeper?.letGo([...pairs.keys()])
+  return 0
 }
 
 async function listen(netns: string): Promise<number> {
@@ -88,5 +98,6 @@ async function splice(netns: string, server: number): Promise<number> {
     clientLegFd,
     serverLegFd,
   })
+  pairs.set(native.socketCookie(clientLegFd), [clientLegFd, serverLegFd])
   return port
 }

@@ -7,6 +7,7 @@ import { keepConnections } from '../../../../src/nodeproxy/keeper/kept-connectio
 test('what the keeper would not have is named once, when it has answered to all', async () => {
   const answer = Promise.withResolvers<void>()
   const dropped: bigint[] = []
+  const left: (readonly bigint[])[] = []
   const kept = keepConnections(
     {
       async putPair({ clientLegCookie }) {
@@ -17,15 +18,19 @@ test('what the keeper would not have is named once, when it has answered to all'
         dropped.push(cookie)
         return true
       },
+      async letGo(cookies) {
+        left.push(cookies)
+      },
     },
     { logger: pino({ level: 'silent' }) },
   )
-  kept.tell({ pairs: [pair(1n), pair(2n)], endedPairs: [3n] })
+  kept.tell({ pairs: [pair(1n), pair(2n)], endedPairs: [3n], leftPairs: [4n, 5n] })
   const refused = kept.refused()
   answer.resolve()
   assert.deepEqual(await refused, [2n])
   assert.deepEqual(await kept.refused(), [])
   assert.deepEqual(dropped, [3n])
+  assert.deepEqual(left, [[4n, 5n]])
 })
 
 function pair(clientLegCookie: bigint): KeptPair {

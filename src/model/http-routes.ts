@@ -141,3 +141,18 @@ export interface HttpRetry {
   readonly statuses: readonly number[]
   readonly backoffMs: number
 }
+
+/** Keys of all services to which a service's routes lead. */
+export function servicesOfRoutes({ tables }: ServiceRoutes): ReadonlySet<string> {
+  const services = new Set<string>()
+  for (const { rules } of tables) {
+    for (const { filters, backends } of rules) {
+      for (const { service } of filters.mirrors ?? []) services.add(service)
+      for (const backend of backends) {
+        if (backend.service !== '') services.add(backend.service)
+        for (const { service } of backend.filters?.mirrors ?? []) services.add(service)
+      }
+    }
+  }
+  return services
+}

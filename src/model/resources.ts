@@ -4,6 +4,8 @@
  * version.
  */
 
+import type { ServiceRoutes } from './http-routes.ts'
+
 export type IpAddress = string
 
 /** An address is only unique within its network. */
@@ -106,6 +108,11 @@ export interface Service {
    * Sent for telemetry's sake only: `endpoints` is empty, and says nothing of how many there are.
    */
   readonly endpointsOmitted?: boolean
+  /**
+   * Sent as a backend of routes only: `addresses` is empty, so that nobody finds it by address, whose
+   * own routes would be missing.
+   */
+  readonly addressesOmitted?: boolean
   /** Seconds; 0: no affinity. */
   readonly clientIpAffinitySeconds: number
   readonly internalTrafficPolicy: 'cluster' | 'local'
@@ -157,15 +164,20 @@ export interface MeshSettings {
   readonly oldConnections: OldConnections
 }
 
-export type Resource = Workload | Service | PodEnrolment | MeshSettings
+export type Resource = Workload | Service | PodEnrolment | MeshSettings | ServiceRoutes
 
-/** `settings`, `enrolment/<uid>`, `workload/<uid>`, `service/<key>`: unique over all types. */
+/**
+ * `settings`, `enrolment/<uid>`, `workload/<uid>`, `service/<key>`, `routes/<key of the service>`:
+ * unique over all types.
+ */
 export function resourceName(resource: Resource): string {
   switch (resource.type) {
     case 'settings':
       return 'settings'
     case 'service':
       return `service/${resource.key}`
+    case 'routes':
+      return `routes/${resource.service}`
     default:
       return `${resource.type}/${resource.uid}`
   }

@@ -1,3 +1,4 @@
+import type { ServiceRoutes } from './http-routes.ts'
 import { addressKey } from './names.ts'
 import {
   type MeshSettings,
@@ -37,6 +38,8 @@ export interface MeshTables {
   readonly resources: Table<Resource>
   service(key: string): Service | undefined
   workload(uid: string): Workload | undefined
+  /** Undefined where none is attached to the service. */
+  routes(service: string): ServiceRoutes | undefined
   enrolment(uid: string): PodEnrolment | undefined
   /** Undefined when nothing here has the address. Addresses of the node itself are nobody's. */
   at(address: NetworkAddress): AddressEntry | undefined
@@ -60,6 +63,10 @@ function tablesOf(resources: Table<Resource>, holders: Table<AddressHolders>): M
     resources,
     service,
     workload,
+    routes(key) {
+      const found = resources.get(`routes/${key}`)
+      return found?.type === 'routes' ? found : undefined
+    },
     enrolment(uid) {
       const found = resources.get(`enrolment/${uid}`)
       return found?.type === 'enrolment' ? found : undefined

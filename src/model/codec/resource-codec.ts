@@ -2,6 +2,7 @@ import { type FieldError, readFields, readText, show } from '../fields.ts'
 import { type Resource, resourceName } from '../resources.ts'
 import { type Decoded, decoded, decodeWith, notDecoded } from './decoded.ts'
 import { decodeEnrolment, decodeSettings, encodeEnrolment, encodeSettings } from './node-codec.ts'
+import { decodeRoutes, encodeRoutes } from './routes-codec.ts'
 import { decodeService, encodeService } from './service-codec.ts'
 import { decodeWorkload, encodeWorkload } from './workload-codec.ts'
 
@@ -14,6 +15,8 @@ export function encodeResource(resource: Resource): object {
       return encodeService(resource)
     case 'enrolment':
       return encodeEnrolment(resource)
+    case 'routes':
+      return encodeRoutes(resource)
     default:
       return encodeSettings(resource)
   }
@@ -24,6 +27,7 @@ const decoders = {
   service: decodeService,
   enrolment: decodeEnrolment,
   settings: decodeSettings,
+  routes: decodeRoutes,
 } as const
 
 /**

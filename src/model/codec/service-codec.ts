@@ -79,6 +79,9 @@ export function decodeService(fields: Fields): Service {
     ...(hasField(fields, 'endpointsOmitted')
       ? { endpointsOmitted: readFlag(fields, 'endpointsOmitted') }
       : {}),
+    ...(hasField(fields, 'addressesOmitted')
+      ? { addressesOmitted: readFlag(fields, 'addressesOmitted') }
+      : {}),
     clientIpAffinitySeconds: readWhole(fields, 'clientIpAffinitySeconds', affinityRange, 0),
     internalTrafficPolicy: readChoice(
       fields,

@@ -12,6 +12,7 @@ import { chooseMesh } from './choose-mesh.ts'
 import { compilePods } from './compile-pods.ts'
 import { compileServices } from './compile-services.ts'
 import type { Facts, Kind } from './facts.ts'
+import { compileHttpRoutes, isHttpRoute } from './http/compile-http-routes.ts'
 import type { Problem } from './problem.ts'
 
 export const defaultMesh: MeshSettings = {
@@ -51,15 +52,16 @@ export interface CompileResult {
 }
 
 /**
- * Turns Kubernetes' objects (MeshConfig, Namespace, Node, Pod, Service, EndpointSlice) into the
- * mesh model. Pure: the same objects, in any order, give the same resources. Never throws: what is
+ * Turns Kubernetes' objects (MeshConfig, Namespace, Node, Pod, Service, EndpointSlice, HTTPRoute)
+ * into the mesh model. Pure: the same objects, in any order, give the same resources. Never throws: what is
  * wrong with an object is a problem, and the others go on.
  */
 export function compile(objects: readonly unknown[], options: CompileOptions = {}): CompileResult {
   const { mesh: preset = defaultMesh, clusterDomain = 'cluster.local', previous, placeOf } = options
   const problems: Problem[] = []
   const admission = (problem: Problem) => void problems.push(problem)
-  const admitted = admit(objects, previous, admission, placeOf ?? (() => undefined))
+  const others = objects.filter((object) => !isHttpRoute(object))
+  const admitted = admit(others, previous, admission, placeOf ?? (() => undefined))
   const { inForce, places } = admitted
   const report = (problem: Problem) => {
     const place = places.get(factsId(problem))
@@ -75,8 +77,9 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
   const runtimeClasses = new Map(ofKind(inForce, 'RuntimeClass').map((each) => [each.name, each]))
   const around = { mesh, namespaces, nodes, runtimeClasses }
   const { workloads, enrolments } = compilePods(pods, around, report)
+  const serviceFacts = ofKind(inForce, 'Service')
   const { services, servicesOf } = compileServices(
-    withoutAddressConflicts(ofKind(inForce, 'Service'), report),
+    withoutAddressConflicts(serviceFacts, report),
     ofKind(inForce, 'EndpointSlice'),
     { mesh, clusterDomain, nodes, workloads, workloadsByIp: byIp(workloads) },
     report,
@@ -84,7 +87,8 @@ export function compile(objects: readonly unknown[], options: CompileOptions = {
   const finished = [...workloads.values()].map((workload) =>
     withServices(workload, servicesOf.get(workload.uid)),
   )
-  const resources = unique([mesh, ...services, ...finished, ...enrolments], report)
+  const routes = compileHttpRoutes(objects.filter(isHttpRoute), serviceFacts, clusterDomain)
+  const resources = unique([mesh, ...services, ...finished, ...enrolments, ...routes], report)
   return {
     resources: keepIdentity(resources, previous?.resources ?? []),
     problems: problems.sort(byObject),

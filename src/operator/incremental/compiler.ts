@@ -5,10 +5,13 @@ import type { TableChange } from '../../model/tables.ts'
 import { chooseMesh } from '../compile/choose-mesh.ts'
 import { type CompileOptions, defaultMesh, sameSettings, withServices } from '../compile/compile.ts'
 import type { Kind } from '../compile/facts.ts'
+import { isHttpRoute } from '../compile/http/compile-http-routes.ts'
+import type { RouteStatus } from '../compile/http/compile-routes.ts'
 import type { Problem } from '../compile/problem.ts'
 import { createFactStore, factKey, type FactChange, type FactStore } from './fact-store.ts'
 import { createIncrementalPods, type IncrementalPods } from './pods.ts'
 import { createProblemLog, type ProblemLog } from './problem-log.ts'
+import { createIncrementalRoutes, type IncrementalRoutes } from './routes.ts'
 import { createIncrementalServices, type IncrementalServices } from './services.ts'
 
 /**
@@ -18,11 +21,13 @@ import { createIncrementalServices, type IncrementalServices } from './services.
 export interface IncrementalCompiler {
   /** An object of one of the kinds that are read, with name and kind; bad ones are a problem. */
   put(object: unknown): void
-  remove(kind: Kind, namespace: string, name: string): void
+  remove(kind: CompiledKind, namespace: string, name: string): void
   /** These are all there are of a kind. */
-  replace(kind: Kind, objects: readonly unknown[]): void
+  replace(kind: CompiledKind, objects: readonly unknown[]): void
   /** What is different since the last time. */
   flush(): TableChange
+  /** What is told on HTTPRoutes, by `namespace/name`, as of the last flush. */
+  readonly routeStatuses: ReadonlyMap<string, RouteStatus>
   problems(): readonly Problem[]
   /** Of an object that was good once. */
   uidOf(kind: Kind, namespace: string, name: string): string | undefined
@@ -30,6 +35,9 @@ export interface IncrementalCompiler {
   readonly problemsVersion: number
   readonly settings: MeshSettings
 }
+
+/** Routes tell what is wrong with them in their status, and need no admission. */
+export type CompiledKind = Kind | 'HTTPRoute'
 
 export function createIncrementalCompiler(
   options: Pick<CompileOptions, 'mesh' | 'clusterDomain'> = {},
@@ -39,6 +47,8 @@ export function createIncrementalCompiler(
   const facts = createFactStore(problems)
   const pods = createIncrementalPods(facts, problems)
   const services = createIncrementalServices(facts, pods, problems, clusterDomain)
+  const routes = createIncrementalRoutes({ get: (key) => facts.get('Service', key) }, clusterDomain)
+  const routeStatuses = new Map<string, RouteStatus>()
   const resources = new Map<string, Resource>()
   let settings = preset
   let settingsDirty = true
@@ -48,6 +58,17 @@ export function createIncrementalCompiler(
     if (change === undefined || some === undefined) return
     if (some.kind === 'MeshConfig') settingsDirty = true
     else tell(change, pods, services)
+    if (some.kind === 'Service') routes.serviceChanged(factKey(some))
+  }
+
+  function put(object: unknown): void {
+    if (isHttpRoute(object)) routes.put(object)
+    else note(facts.put(object))
+  }
+
+  function remove(kind: CompiledKind, key: string): void {
+    if (kind === 'HTTPRoute') routes.remove(key)
+    else note(facts.remove(kind, key))
   }
 
   function renewSettings(): void {
@@ -62,24 +83,26 @@ export function createIncrementalCompiler(
   }
 
   return {
-    put: (object) => note(facts.put(object)),
-    remove: (kind, namespace, name) => note(facts.remove(kind, factKey({ namespace, name }))),
+    put,
+    remove: (kind, namespace, name) => remove(kind, factKey({ namespace, name })),
     replace(kind, objects) {
-      const gone = new Set(facts.keys(kind))
+      const gone = new Set(kind === 'HTTPRoute' ? routes.keys() : facts.keys(kind))
       for (const object of objects) {
         const { metadata } = object as { metadata: { namespace?: string; name: string } }
         gone.delete(factKey({ namespace: metadata.namespace ?? '', name: metadata.name }))
-        note(facts.put(object))
+        put(object)
       }
-      for (const key of gone) note(facts.remove(kind, key))
+      for (const key of gone) remove(kind, key)
     },
     flush() {
       renewSettings()
       const output = createOutput(resources)
       output.set('settings', settings)
       flushInto(output, settings, pods, services)
+      flushRoutes(output, routes, routeStatuses)
       return output.change()
     },
+    routeStatuses,
     problems: () => problems.list(),
     uidOf: (kind, namespace, name) => facts.get(kind, factKey({ namespace, name }))?.uid,
     get problemsVersion() {
@@ -114,6 +137,19 @@ function flushInto(
     const now =
       workload?.uid === uid ? withServices(workload, own.length > 0 ? own : undefined) : undefined
     output.set(`workload/${uid}`, now)
+  }
+}
+
+function flushRoutes(
+  output: Output,
+  incremental: IncrementalRoutes,
+  told: Map<string, RouteStatus>,
+): void {
+  const { routes, statuses } = incremental.flush()
+  for (const [service, now] of routes) output.set(`routes/${service}`, now)
+  for (const [key, now] of statuses) {
+    if (now === undefined) told.delete(key)
+    else told.set(key, now)
   }
 }
 

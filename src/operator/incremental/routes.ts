@@ -8,13 +8,17 @@ import {
   mergeRoutes,
   type RouteStatus,
 } from '../compile/http/compile-routes.ts'
+import { readHttpRoute } from '../compile/http/read-http-route.ts'
 import type { FilterFacts, HttpRouteFacts } from '../compile/http/route-facts.ts'
 import { createIndexSets } from './index-sets.ts'
 
 /** HTTPRoutes, each compiled again only when it or a Service that it names changed. */
 export interface IncrementalRoutes {
+  put(object: object): void
   /** @param key `namespace/name` */
-  routeChanged(key: string, now: HttpRouteFacts | undefined): void
+  remove(key: string): void
+  keys(): Iterable<string>
+  /** @param key `namespace/name` */
   serviceChanged(key: string): void
   flush(): RouteChanges
 }
@@ -69,12 +73,21 @@ export function createIncrementalRoutes(
   }
 
   return {
-    routeChanged(key, now) {
+    put(object) {
+      const now = readHttpRoute(object)
+      const key = `${now.namespace}/${now.name}`
+      // Most changes of a route are of its status.
+      if (sameData(facts.get(key), now)) return
       dirty.add(key)
-      if (now === undefined) facts.delete(key)
-      else facts.set(key, now)
-      naming.set(key, now === undefined ? [] : servicesNamed(now))
+      facts.set(key, now)
+      naming.set(key, servicesNamed(now))
     },
+    remove(key) {
+      dirty.add(key)
+      facts.delete(key)
+      naming.set(key, [])
+    },
+    keys: () => facts.keys(),
     serviceChanged(key) {
       for (const route of naming.get(key)) dirty.add(route)
     },

@@ -1,5 +1,7 @@
 import { parseSubscription } from '../../model/names.ts'
-import { type Resource, resourceName } from '../../model/resources.ts'
+import { servicesOfRoutes } from '../../model/http-routes.ts'
+import { type Resource, resourceName, type Service } from '../../model/resources.ts'
+import { isFuller } from './fuller.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** What a subscription is answered with, at one moment. */
@@ -23,12 +25,14 @@ export function answerTo(name: string, snapshot: Snapshot): Answer {
   return { found, resources: collected.resources, dependencies: collected.dependencies }
 }
 
-function collect({ tables, enrolmentsOn, summaryOf }: Snapshot) {
+function collect({ tables, enrolmentsOn, summaryOf, backendOf }: Snapshot) {
   const resources = new Map<string, Resource>()
   const dependencies = new Set<string>()
 
   function add(resource: Resource | undefined): void {
-    if (resource !== undefined) resources.set(resourceName(resource), resource)
+    if (resource === undefined) return
+    const name = resourceName(resource)
+    if (isFuller(resource, resources.get(name))) resources.set(name, resource)
   }
 
   /** A workload, and the services it is an endpoint of, for telemetry. */
@@ -38,7 +42,30 @@ function collect({ tables, enrolmentsOn, summaryOf }: Snapshot) {
     add(workload)
     for (const key of workload?.services ?? []) {
       dependencies.add(`summary/${key}`)
-      if (!resources.has(`service/${key}`)) add(summaryOf(key))
+      add(summaryOf(key))
+    }
+  }
+
+  /** With its endpoints, and the workloads of these. */
+  function addService(service: Service): void {
+    dependencies.add(`service/${service.key}`)
+    add(service)
+    for (const { workload } of service.endpoints) {
+      if (workload === '') continue
+      dependencies.add(`workload/${workload}`)
+      add(tables.workload(workload))
+    }
+  }
+
+  /** A service's routes, and where they lead; not on from there, as a backend has no routes then. */
+  function addRoutes(key: string): void {
+    dependencies.add(`routes/${key}`)
+    const routes = tables.routes(key)
+    add(routes)
+    for (const backend of routes === undefined ? [] : servicesOfRoutes(routes)) {
+      dependencies.add(`service/${backend}`)
+      const service = backendOf(backend)
+      if (service !== undefined) addService(service)
     }
   }
 
@@ -58,13 +85,8 @@ function collect({ tables, enrolmentsOn, summaryOf }: Snapshot) {
       dependencies.add(`address/${address.network}/${address.ip}`)
       const entry = tables.at(address)
       for (const service of entry?.services ?? []) {
-        dependencies.add(`service/${service.key}`)
-        add(service)
-        for (const { workload } of service.endpoints) {
-          if (workload === '') continue
-          dependencies.add(`workload/${workload}`)
-          add(tables.workload(workload))
-        }
+        addService(service)
+        addRoutes(service.key)
       }
       if (entry?.workload !== undefined) addWorkload(entry.workload.uid)
       return entry !== undefined

@@ -1,5 +1,6 @@
 import type { Resource } from '../../model/resources.ts'
 import type { Answer } from './answer.ts'
+import { isFuller } from './fuller.ts'
 import type { DeltaPlan } from './plan-delta.ts'
 
 /**
@@ -93,28 +94,22 @@ export function createAsked(
   }
 }
 
-/** A service with its endpoints wins over the same without. */
+/** Of one service the fullest wins. */
 export function unionOf(answers: Iterable<Answer>): ReadonlyMap<string, Resource> {
   const union = new Map<string, Resource>()
   for (const { resources } of answers) {
     for (const [name, resource] of resources) {
-      if (!isSummary(resource) || !union.has(name)) union.set(name, resource)
+      if (isFuller(resource, union.get(name))) union.set(name, resource)
     }
   }
   return union
 }
 
 function wantedBy(answers: Iterable<Answer>, name: string): Resource | undefined {
-  let summary: Resource | undefined
+  let best: Resource | undefined
   for (const { resources } of answers) {
     const resource = resources.get(name)
-    if (resource === undefined) continue
-    if (!isSummary(resource)) return resource
-    summary = resource
+    if (resource !== undefined && isFuller(resource, best)) best = resource
   }
-  return summary
-}
-
-function isSummary(resource: Resource): boolean {
-  return resource.type === 'service' && resource.endpointsOmitted === true
+  return best
 }

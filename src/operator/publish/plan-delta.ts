@@ -76,7 +76,8 @@ function isHeld(answer: Answer, held: Held, upserts: ReadonlyMap<string, Resourc
   return true
 }
 
-const order = ['settings', 'workload', 'service', 'enrolment'] as const
+/** What is referred to comes before what refers to it. */
+const order = ['settings', 'workload', 'service', 'routes', 'enrolment'] as const
 
 /** By dependency and then by name; the first one always. */
 function takeItems(
@@ -91,10 +92,16 @@ function takeItems(
     for (const name of names.get(type)?.sort() ?? []) {
       const resource = missing.get(name)
       if (resource === undefined) continue
-      items += resource.type === 'service' ? 1 + resource.endpoints.length : 1
+      items += itemsOf(resource)
       if (items > maxItems && taken.size > 0) return taken
       taken.set(name, resource)
     }
   }
   return taken
+}
+
+function itemsOf(resource: Resource): number {
+  if (resource.type === 'service') return 1 + resource.endpoints.length
+  if (resource.type !== 'routes') return 1
+  return resource.tables.reduce((sum, { rules }) => sum + rules.length, 1)
 }

@@ -20,6 +20,8 @@ export interface Snapshot {
   readonly enrolmentsOn: (node: string) => Iterable<PodEnrolment>
   /** The service without its endpoints: the same object as long as nothing else of it changes. */
   readonly summaryOf: (key: string) => Service | undefined
+  /** The service without its addresses: the same object as long as the service is. */
+  readonly backendOf: (key: string) => Service | undefined
 }
 
 export interface MutableSnapshot extends Snapshot {
@@ -35,6 +37,7 @@ export function createSnapshot(): MutableSnapshot {
   let tables = emptyTables
   const nodes = new Map<string, Map<string, PodEnrolment>>()
   const summaries = new Map<string, Service>()
+  const backends = new WeakMap<Service, Service>()
 
   function moveEnrolment(before: PodEnrolment | undefined, now: PodEnrolment | undefined): void {
     if (before !== undefined) {
@@ -89,6 +92,14 @@ export function createSnapshot(): MutableSnapshot {
     nodes: () => nodes.keys(),
     enrolmentsOn: (node) => nodes.get(node)?.values() ?? [],
     summaryOf: (key) => summaries.get(key),
+    backendOf(key) {
+      const service = tables.service(key)
+      if (service === undefined) return undefined
+      const { externalAddresses: _external, ...rest } = service
+      const backend = backends.get(service) ?? { ...rest, addresses: [], addressesOmitted: true }
+      backends.set(service, backend)
+      return backend
+    },
     change(change) {
       const changed = new Set<string>()
       const last = new Map<string, Resource | undefined>()

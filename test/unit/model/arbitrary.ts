@@ -1,13 +1,20 @@
 // Random resources for properties, out of few names, so that they refer to each other and collide.
 import fc from 'fast-check'
 import type {
-  Endpoint,
-  MeshSettings,
-  NetworkAddress,
-  PodEnrolment,
-  Resource,
-  Service,
-  Workload,
+  HttpFilters,
+  HttpMatch,
+  HttpRule,
+  ServiceRoutes,
+} from '../../../src/model/http-routes.ts'
+import {
+  type Endpoint,
+  type MeshSettings,
+  type NetworkAddress,
+  type PodEnrolment,
+  type Resource,
+  resourceName,
+  type Service,
+  type Workload,
 } from '../../../src/model/resources.ts'
 
 /** fast-check makes objects without a prototype too; ours come from literals and JSON. */
@@ -159,13 +166,149 @@ export const settings: fc.Arbitrary<MeshSettings> = fc.record(
   plain,
 )
 
-export const resource: fc.Arbitrary<Resource> = fc.oneof(workload, service, enrolment, settings)
+const header = fc.record({ name: fc.constantFrom('a', 'b'), value: text }, plain)
+const edits = fc.record(
+  {
+    remove: fc.array(fc.constantFrom('x', 'y'), { maxLength: 2 }),
+    set: fc.array(header, { maxLength: 2 }),
+    add: fc.array(header, { maxLength: 2 }),
+  },
+  plain,
+)
+const pathEdit = fc.record({ type: fc.constantFrom('full', 'prefix'), value: text }, plain)
+const texts = fc.array(text, { maxLength: 2 })
+
+const filters: fc.Arbitrary<HttpFilters> = fc.record(
+  {
+    request: edits,
+    response: edits,
+    rewrite: fc.record(
+      { hostname: text, path: pathEdit },
+      { ...plain, requiredKeys: ['hostname'] },
+    ),
+    redirect: fc.record(
+      {
+        scheme: fc.constantFrom('', 'http', 'https'),
+        hostname: text,
+        port: fc.constantFrom(0, 443),
+        status: fc.constantFrom(301, 308),
+        path: pathEdit,
+      },
+      { ...plain, requiredKeys: ['scheme', 'hostname', 'port', 'status'] },
+    ),
+    mirrors: fc.array(
+      fc.record(
+        {
+          service: serviceKey,
+          port,
+          numerator: fc.constantFrom(0, 1),
+          denominator: fc.constant(100),
+        },
+        plain,
+      ),
+      { minLength: 1, maxLength: 2 },
+    ),
+    cors: fc.record(
+      {
+        origins: texts,
+        credentials: fc.boolean(),
+        methods: texts,
+        headers: texts,
+        expose: texts,
+        maxAgeSeconds: fc.constantFrom(1, 5),
+      },
+      plain,
+    ),
+  },
+  { ...plain, requiredKeys: [] },
+)
+
+const valueMatches = fc.array(
+  fc.record(
+    { name: fc.constantFrom('a', 'b'), type: fc.constantFrom('exact', 'regex'), value: text },
+    plain,
+  ),
+  { maxLength: 2 },
+)
+const match: fc.Arbitrary<HttpMatch> = fc.record(
+  {
+    path: fc.record({ type: fc.constantFrom('exact', 'prefix', 'regex'), value: text }, plain),
+    method: fc.constantFrom('', 'GET'),
+    headers: valueMatches,
+    query: valueMatches,
+  },
+  plain,
+)
+const backend = fc.record(
+  {
+    service: fc.oneof(fc.constant(''), serviceKey),
+    port: fc.constantFrom(0, 80),
+    weight: fc.constantFrom(1, 1_000_000),
+    filters,
+  },
+  { ...plain, requiredKeys: ['service', 'port', 'weight'] },
+)
+const httpRule: fc.Arbitrary<HttpRule> = fc.record(
+  {
+    route: fc.constant('shop/r'),
+    name: fc.constantFrom('0', 'named'),
+    matches: fc.array(match, { minLength: 1, maxLength: 2 }),
+    filters,
+    backends: fc.array(backend, { maxLength: 2 }),
+    requestTimeoutMs: fc.constantFrom(0, 1_500),
+    backendTimeoutMs: fc.constantFrom(0, 250),
+    retry: fc.record(
+      {
+        attempts: fc.constantFrom(0, 3),
+        statuses: fc.array(fc.constantFrom(500, 503), { maxLength: 2 }),
+        backoffMs: fc.constantFrom(0, 25),
+      },
+      plain,
+    ),
+  },
+  {
+    ...plain,
+    requiredKeys: [
+      'route',
+      'name',
+      'matches',
+      'filters',
+      'backends',
+      'requestTimeoutMs',
+      'backendTimeoutMs',
+    ],
+  },
+)
+
+export const routes: fc.Arbitrary<ServiceRoutes> = fc.record(
+  {
+    type: fc.constant('routes' as const),
+    service: serviceKey,
+    tables: fc.array(
+      fc.record(
+        {
+          port,
+          clients: fc.constantFrom('', 'front'),
+          rules: fc.array(httpRule, { maxLength: 2 }),
+        },
+        plain,
+      ),
+      { maxLength: 2 },
+    ),
+  },
+  plain,
+)
+
+export const resource: fc.Arbitrary<Resource> = fc.oneof(
+  workload,
+  service,
+  enrolment,
+  settings,
+  routes,
+)
 
 /** Of unlike names. */
 export const resources: fc.Arbitrary<readonly Resource[]> = fc.uniqueArray(resource, {
   maxLength: 14,
-  selector: (one) =>
-    one.type === 'settings'
-      ? one.type
-      : `${one.type}/${one.type === 'service' ? one.key : one.uid}`,
+  selector: resourceName,
 })

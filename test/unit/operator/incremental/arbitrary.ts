@@ -141,6 +141,31 @@ const meshConfig = fc
     spec: { outside, trustDomain },
   }))
 
+const serviceRef = fc.record({
+  namespace,
+  name: fc.constantFrom('s0', 's1'),
+  port: fc.constantFrom(80, 81),
+})
+
+const httpRoute = fc
+  .record({
+    namespace,
+    name: fc.constantFrom('r0', 'r1'),
+    created: time,
+    parents: fc.array(serviceRef, { maxLength: 2 }),
+    backendRefs: fc.array(serviceRef, { maxLength: 2 }),
+    timeout: fc.constantFrom('1s', 'soon'),
+  })
+  .map(({ namespace, name, created, parents, backendRefs, timeout }) => ({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { namespace, name, creationTimestamp: created },
+    spec: {
+      parentRefs: parents.map((ref) => ({ ...ref, group: '', kind: 'Service' })),
+      rules: [{ backendRefs }, { timeouts: { request: timeout } }],
+    },
+  }))
+
 export type KubeObject = {
   readonly kind: string
   readonly metadata: { readonly namespace?: string; readonly name: string }
@@ -154,4 +179,5 @@ export const kubeObject: fc.Arbitrary<KubeObject> = fc.oneof(
   { arbitrary: service, weight: 2 },
   { arbitrary: slice, weight: 3 },
   meshConfig,
+  { arbitrary: httpRoute, weight: 2 },
 )

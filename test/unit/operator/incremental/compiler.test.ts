@@ -5,10 +5,12 @@ import test from 'node:test'
 import fc from 'fast-check'
 import { type Resource, resourceName } from '../../../../src/model/resources.ts'
 import { compile, type CompileResult } from '../../../../src/operator/compile/compile.ts'
-import type { Kind } from '../../../../src/operator/compile/facts.ts'
 import { loadYaml } from '../../../../src/operator/compile/load-yaml.ts'
 import { formatProblem, type Problem } from '../../../../src/operator/compile/problem.ts'
-import { createIncrementalCompiler } from '../../../../src/operator/incremental/compiler.ts'
+import {
+  type CompiledKind,
+  createIncrementalCompiler,
+} from '../../../../src/operator/incremental/compiler.ts'
 import { goldenFolder, readGolden } from '../golden-input.ts'
 import { type KubeObject, kubeObject } from './arbitrary.ts'
 
@@ -59,7 +61,11 @@ test('after any changes it holds what a whole compilation gives, with the same p
         const gone = [...objects.values()][each.pick % Math.max(1, objects.size)]
         if (gone === undefined) continue
         objects.delete(idOf(gone))
-        compiler.remove(gone.kind as Kind, gone.metadata.namespace ?? '', gone.metadata.name)
+        compiler.remove(
+          gone.kind as CompiledKind,
+          gone.metadata.namespace ?? '',
+          gone.metadata.name,
+        )
       } else if (each.what === 'relist') {
         const pods = [...objects.values()].filter(({ kind }) => kind === 'Pod')
         const left = pods.filter((_, index) => each.keep[index] ?? true)

@@ -53,24 +53,23 @@ const anyRoute = fc
     mirror: fc.option(anyRef, { nil: undefined }),
     bad: fc.boolean(),
   })
-  .map(({ parents, backendRefs, mirror, bad, ...metadata }) =>
-    readHttpRoute({
-      metadata: { ...metadata, generation: 1 },
-      spec: {
-        parentRefs: parents.map((ref) => ({ ...ref, group: '', kind: 'Service' })),
-        rules: [
-          {
-            backendRefs,
-            filters:
-              mirror === undefined
-                ? []
-                : [{ type: 'RequestMirror', requestMirror: { backendRef: mirror } }],
-          },
-          ...(bad ? [{ timeouts: { request: 'soon' } }] : []),
-        ],
-      },
-    }),
-  )
+  .map(({ parents, backendRefs, mirror, bad, ...metadata }) => ({
+    kind: 'HTTPRoute',
+    metadata: { ...metadata, generation: 1 },
+    spec: {
+      parentRefs: parents.map((ref) => ({ ...ref, group: '', kind: 'Service' })),
+      rules: [
+        {
+          backendRefs,
+          filters:
+            mirror === undefined
+              ? []
+              : [{ type: 'RequestMirror', requestMirror: { backendRef: mirror } }],
+        },
+        ...(bad ? [{ timeouts: { request: 'soon' } }] : []),
+      ],
+    },
+  }))
 
 interface Removal {
   readonly remove: 'service' | 'route'
@@ -82,7 +81,7 @@ const anyRemoval = fc.record<Removal>({
   key: fc.constantFrom('a/web', 'b/web', 'a/api', 'a/r1', 'b/r1', 'a/r2', 'b/r2'),
 })
 
-type Step = ServiceFacts | HttpRouteFacts | Removal
+type Step = ServiceFacts | { readonly metadata: object } | Removal
 
 function whole(
   services: ReadonlyMap<string, ServiceFacts>,
@@ -139,17 +138,16 @@ test('after any history it holds what the whole gives, and says each change once
               incremental.serviceChanged(step.key)
             } else {
               routes.delete(step.key)
-              incremental.routeChanged(step.key, undefined)
+              incremental.remove(step.key)
             }
+          } else if ('metadata' in step) {
+            const facts = readHttpRoute(step)
+            routes.set(`${facts.namespace}/${facts.name}`, facts)
+            incremental.put(step)
           } else {
             const key = `${step.namespace}/${step.name}`
-            if ('rules' in step) {
-              routes.set(key, step)
-              incremental.routeChanged(key, step)
-            } else {
-              services.set(key, step)
-              incremental.serviceChanged(key)
-            }
+            services.set(key, step)
+            incremental.serviceChanged(key)
           }
           if (flushes) check()
         }

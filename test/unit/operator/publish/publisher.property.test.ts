@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { diffResources } from '../../../../src/model/diff.ts'
+import { servicesOfRoutes } from '../../../../src/model/http-routes.ts'
 import { addressSubscription, nodeSubscription } from '../../../../src/model/names.ts'
 import { type Resource, resourceName } from '../../../../src/model/resources.ts'
 import type { Delta } from '../../../../src/model/source.ts'
@@ -27,6 +28,15 @@ function expected(all: readonly Resource[], names: Iterable<string>) {
     held.set(`service/${key}`, { ...service, endpoints: [], endpointsOmitted: true })
   }
   const summaries: string[] = []
+  const backends: string[] = []
+  const putBackend = (key: string) => {
+    const service = byName.get(`service/${key}`)
+    if (service?.type !== 'service') return
+    for (const endpoint of service.endpoints) putWorkload(endpoint.workload, false)
+    if (held.has(`service/${key}`)) return
+    const { externalAddresses: _external, ...rest } = service
+    held.set(`service/${key}`, { ...rest, addresses: [], addressesOmitted: true })
+  }
   const putWorkload = (uid: string, withServices: boolean) => {
     const workload = byName.get(`workload/${uid}`)
     if (workload?.type !== 'workload') return
@@ -54,10 +64,15 @@ function expected(all: readonly Resource[], names: Iterable<string>) {
     for (const service of services) {
       held.set(resourceName(service), service)
       for (const endpoint of service.endpoints) putWorkload(endpoint.workload, false)
+      const routes = byName.get(`routes/${service.key}`)
+      if (routes?.type !== 'routes') continue
+      held.set(resourceName(routes), routes)
+      backends.push(...servicesOfRoutes(routes))
     }
     const first = workloads.sort()[0]
     if (first !== undefined) putWorkload(first, true)
   }
+  for (const key of backends) putBackend(key)
   for (const key of summaries) putSummary(key)
   return { held, told }
 }

@@ -307,8 +307,35 @@ export const resource: fc.Arbitrary<Resource> = fc.oneof(
   routes,
 )
 
+/** What they lead to is all that matters to who sends them; whole ones take long to make. */
+const plainRoutes: fc.Arbitrary<ServiceRoutes> = fc
+  .record({ service: serviceKey, to: fc.array(serviceKey, { maxLength: 2 }) })
+  .map(({ service, to }) => ({
+    type: 'routes' as const,
+    service,
+    tables: [
+      {
+        port: 80,
+        clients: '',
+        rules: [
+          {
+            route: 'shop/r',
+            name: '0',
+            matches: [
+              { path: { type: 'prefix', value: '' }, method: '', headers: [], query: [] },
+            ],
+            filters: {},
+            backends: to.map((key) => ({ service: key, port: 80, weight: 1 })),
+            requestTimeoutMs: 0,
+            backendTimeoutMs: 0,
+          },
+        ],
+      },
+    ],
+  }))
+
 /** Of unlike names. */
-export const resources: fc.Arbitrary<readonly Resource[]> = fc.uniqueArray(resource, {
-  maxLength: 14,
-  selector: resourceName,
-})
+export const resources: fc.Arbitrary<readonly Resource[]> = fc.uniqueArray(
+  fc.oneof(workload, service, enrolment, settings, plainRoutes),
+  { maxLength: 14, selector: resourceName },
+)

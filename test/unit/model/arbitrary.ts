@@ -321,9 +321,7 @@ const plainRoutes: fc.Arbitrary<ServiceRoutes> = fc
           {
             route: 'shop/r',
             name: '0',
-            matches: [
-              { path: { type: 'prefix', value: '' }, method: '', headers: [], query: [] },
-            ],
+            matches: [{ path: { type: 'prefix', value: '' }, method: '', headers: [], query: [] }],
             filters: {},
             backends: to.map((key) => ({ service: key, port: 80, weight: 1 })),
             requestTimeoutMs: 0,

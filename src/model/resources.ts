@@ -109,8 +109,8 @@ export interface Service {
    */
   readonly endpointsOmitted?: boolean
   /**
-   * Sent as a backend of routes only: `addresses` is empty, so that nobody finds it by address, whose
-   * own routes would be missing.
+   * Sent as a backend of routes only: `addresses` is empty, so that nobody finds it by address,
+   * whose own routes would be missing.
    */
   readonly addressesOmitted?: boolean
   /** Seconds; 0: no affinity. */

@@ -9,9 +9,9 @@ import type { Resource } from './resources.ts'
  * - `node/<node>`: settings, the enrolment of that node's pods, their workloads, and the services
  *   that these are endpoints of, without endpoints (always subscribed)
  * - `address/<network>/<ip>`: the services with that address, with their endpoints and the
- *   workloads of these; their routes, and without addresses the services to which these lead; else the workload, with its services without their endpoints.
- *   Unknown addresses are answered by `absent`, and stay subscribed: an address that joins later is
- *   sent.
+ *   workloads of these; their routes, and without addresses the services to which these lead; else
+ *   the workload, with its services without their endpoints. Unknown addresses are answered by
+ *   `absent`, and stay subscribed: an address that joins later is sent.
  *
  * One delta is on its way at a time: the next is sent when it is acknowledged, with what changed
  * meanwhile.

@@ -53,8 +53,8 @@ export interface CompileResult {
 
 /**
  * Turns Kubernetes' objects (MeshConfig, Namespace, Node, Pod, Service, EndpointSlice, HTTPRoute)
- * into the mesh model. Pure: the same objects, in any order, give the same resources. Never throws: what is
- * wrong with an object is a problem, and the others go on.
+ * into the mesh model. Pure: the same objects, in any order, give the same resources. Never throws:
+ * what is wrong with an object is a problem, and the others go on.
  */
 export function compile(objects: readonly unknown[], options: CompileOptions = {}): CompileResult {
   const { mesh: preset = defaultMesh, clusterDomain = 'cluster.local', previous, placeOf } = options

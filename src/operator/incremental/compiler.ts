@@ -86,18 +86,13 @@ export function createIncrementalCompiler(
     put,
     remove: (kind, namespace, name) => remove(kind, factKey({ namespace, name })),
     replace(kind, objects) {
-      const gone = new Set(kind === 'HTTPRoute' ? routes.keys() : facts.keys(kind))
-      for (const object of objects) {
-        const { metadata } = object as { metadata: { namespace?: string; name: string } }
-        gone.delete(factKey({ namespace: metadata.namespace ?? '', name: metadata.name }))
-        put(object)
-      }
-      for (const key of gone) remove(kind, key)
+      const known = kind === 'HTTPRoute' ? routes.keys() : facts.keys(kind)
+      for (const key of missingOf(known, objects)) remove(kind, key)
+      for (const object of objects) put(object)
     },
     flush() {
       renewSettings()
       const output = createOutput(resources)
-      output.set('settings', settings)
       flushInto(output, settings, pods, services)
       flushRoutes(output, routes, routeStatuses)
       return output.change()
@@ -114,6 +109,16 @@ export function createIncrementalCompiler(
   }
 }
 
+function missingOf(known: Iterable<string>, objects: readonly unknown[]): readonly string[] {
+  const listed = new Set(
+    objects.map((object) => {
+      const { metadata } = object as { metadata: { namespace?: string; name: string } }
+      return factKey({ namespace: metadata.namespace ?? '', name: metadata.name })
+    }),
+  )
+  return [...known].filter((key) => !listed.has(key))
+}
+
 /** Pods before services, which are made of them; workloads last, which name their services. */
 function flushInto(
   output: Output,
@@ -121,6 +126,7 @@ function flushInto(
   pods: IncrementalPods,
   services: IncrementalServices,
 ): void {
+  output.set('settings', settings)
   const podChanges = pods.flush(settings)
   services.podsChanged(podChanges)
   const serviceChanges = services.flush(settings)

@@ -59,18 +59,8 @@ export function createIncrementalRoutes(
     return new Set([...before, ...targets])
   }
 
-  function mergeAll(touched: ReadonlySet<string>): RouteChanges['routes'] {
-    const changed = new Map<string, ServiceRoutes | undefined>()
-    for (const service of touched) {
-      const own = [...attached.get(service)].flatMap((key) => compiled.get(key) ?? [])
-      const now = mergeRoutes(service, own)
-      if (sameData(published.get(service), now)) continue
-      if (now === undefined) published.delete(service)
-      else published.set(service, now)
-      changed.set(service, now)
-    }
-    return changed
-  }
+  const attachedTo = (service: string) =>
+    [...attached.get(service)].flatMap((key) => compiled.get(key) ?? [])
 
   return {
     put(object) {
@@ -101,9 +91,26 @@ export function createIncrementalRoutes(
         if (!sameData(before, now)) statuses.set(key, now)
       }
       dirty.clear()
-      return { routes: mergeAll(touched), statuses }
+      return { routes: mergeAll(touched, attachedTo, published), statuses }
     },
   }
+}
+
+/** Merges the routes of services anew. @returns those that are others now */
+function mergeAll(
+  services: ReadonlySet<string>,
+  attachedTo: (service: string) => readonly CompiledRoute[],
+  published: Map<string, ServiceRoutes>,
+): RouteChanges['routes'] {
+  const changed = new Map<string, ServiceRoutes | undefined>()
+  for (const service of services) {
+    const now = mergeRoutes(service, attachedTo(service))
+    if (sameData(published.get(service), now)) continue
+    if (now === undefined) published.delete(service)
+    else published.set(service, now)
+    changed.set(service, now)
+  }
+  return changed
 }
 
 const none: ReadonlySet<string> = new Set()

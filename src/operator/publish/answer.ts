@@ -57,7 +57,9 @@ function collect({ tables, enrolmentsOn, summaryOf, backendOf }: Snapshot) {
     }
   }
 
-  /** A service's routes, and where they lead; not on from there, as a backend has no routes then. */
+  /**
+   * A service's routes, and where they lead; not on from there, as a backend has no routes then.
+   */
   function addRoutes(key: string): void {
     dependencies.add(`routes/${key}`)
     const routes = tables.routes(key)

@@ -35,20 +35,9 @@ export interface MutableSnapshot extends Snapshot {
 
 export function createSnapshot(): MutableSnapshot {
   let tables = emptyTables
-  const nodes = new Map<string, Map<string, PodEnrolment>>()
+  const nodes = createNodes()
   const summaries = new Map<string, Service>()
   const backends = new WeakMap<Service, Service>()
-
-  function moveEnrolment(before: PodEnrolment | undefined, now: PodEnrolment | undefined): void {
-    if (before !== undefined) {
-      const left = nodes.get(before.node)
-      left?.delete(before.uid)
-      if (left?.size === 0) nodes.delete(before.node)
-    }
-    if (now === undefined) return
-    const joined = nodes.get(now.node) ?? new Map<string, PodEnrolment>()
-    nodes.set(now.node, joined.set(now.uid, now))
-  }
 
   /** @returns whether it is different now */
   function renewSummary(key: string, now: Service | undefined): boolean {
@@ -69,7 +58,7 @@ export function createSnapshot(): MutableSnapshot {
     if (some === undefined) return
     if (some.type === 'enrolment') {
       const [old, fresh] = [asEnrolment(before), asEnrolment(now)]
-      moveEnrolment(old, fresh)
+      nodes.move(old, fresh)
       for (const enrolment of [old, fresh]) {
         if (enrolment !== undefined) changed.add(`node/${enrolment.node}`)
       }
@@ -89,14 +78,13 @@ export function createSnapshot(): MutableSnapshot {
     get tables() {
       return tables
     },
-    nodes: () => nodes.keys(),
-    enrolmentsOn: (node) => nodes.get(node)?.values() ?? [],
+    nodes: () => nodes.names(),
+    enrolmentsOn: (node) => nodes.enrolmentsOn(node),
     summaryOf: (key) => summaries.get(key),
     backendOf(key) {
       const service = tables.service(key)
       if (service === undefined) return undefined
-      const { externalAddresses: _external, ...rest } = service
-      const backend = backends.get(service) ?? { ...rest, addresses: [], addressesOmitted: true }
+      const backend = backends.get(service) ?? withoutAddresses(service)
       backends.set(service, backend)
       return backend
     },
@@ -110,6 +98,30 @@ export function createSnapshot(): MutableSnapshot {
       return changed
     },
   }
+}
+
+/** Enrolments by node. */
+function createNodes() {
+  const nodes = new Map<string, Map<string, PodEnrolment>>()
+  return {
+    names: () => nodes.keys(),
+    enrolmentsOn: (node: string) => nodes.get(node)?.values() ?? [],
+    move(before: PodEnrolment | undefined, now: PodEnrolment | undefined): void {
+      if (before !== undefined) {
+        const left = nodes.get(before.node)
+        left?.delete(before.uid)
+        if (left?.size === 0) nodes.delete(before.node)
+      }
+      if (now === undefined) return
+      const joined = nodes.get(now.node) ?? new Map<string, PodEnrolment>()
+      nodes.set(now.node, joined.set(now.uid, now))
+    },
+  }
+}
+
+function withoutAddresses(service: Service): Service {
+  const { externalAddresses: _external, ...rest } = service
+  return { ...rest, addresses: [], addressesOmitted: true }
 }
 
 function asEnrolment(resource: Resource | undefined): PodEnrolment | undefined {

@@ -1,5 +1,5 @@
-// The tests: `npm test` runs all suites but those that run by name alone (and says which),
-// `npm test -- lab` one, and `npm test -- PATH` one file.
+// The tests: `npm test` runs all suites, long ones in their short form (and says which),
+// `npm test -- lab` all of one, and `npm test -- PATH` one file.
 //   --name PATTERN   only tests whose name matches
 //   --coverage       writes build/coverage, and prints a table
 // Ends with node:test's summary of all suites. Exit status 1: a test failed, none ran, or (CI=true)
@@ -11,11 +11,13 @@ import { run } from 'node:test'
 import { spec, type TestEvent } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { add, emptyOutcome, note, type Outcome, succeeded, summary } from './testing/outcome.ts'
-import { filesOf, type Suite, suites } from './testing/suites.ts'
+import { filesOf, shortFilesOf, type Suite, suites } from './testing/suites.ts'
 import { root, runTool } from './tools.ts'
 
 const strict = process.env.CI === 'true'
 const soak = 'soak'
+/** In CI the time of the whole is bounded, and a summary must come of it. */
+const strictPrepareMs = 20 * 60_000
 
 interface Job {
   readonly suite: Suite
@@ -24,10 +26,7 @@ interface Job {
 
 /** @throws with the list of names, when an argument is neither a suite nor a test file of one */
 function jobsOf(args: readonly string[]): readonly Job[] {
-  if (args.length === 0) {
-    const all = suites.filter(({ byNameAlone }) => byNameAlone !== true)
-    return all.map((suite) => ({ suite, files: filesOf(suite) }))
-  }
+  if (args.length === 0) return suites.map((suite) => ({ suite, files: shortFilesOf(suite) }))
   return args.flatMap((arg): readonly Job[] => {
     if (arg === soak) return jobsOf(['native', 'kernel', 'lab'])
     const named = suites.find((suite) => suite.name === arg)
@@ -48,8 +47,6 @@ async function* events(
   outcome: Outcome,
 ): AsyncGenerator<TestEvent, void> {
   const start = performance.now()
-  for (const { name } of unnamed(jobs))
-    yield note(`suite ${name}: only by name, npm test -- ${name}`)
   for (const { suite, files } of jobs) {
     if (signal.aborted) break
     const lacks = suite.missing()
@@ -58,13 +55,13 @@ async function* events(
       if (strict) outcome.problems.push(`suite ${suite.name} did not run, which CI does not accept`)
       continue
     }
-    const problem = await prepared(suite)
+    const problem = await prepared(suite, signal)
     if (problem !== undefined) {
       outcome.problems.push(`suite ${suite.name} did not run: ${problem}`)
       continue
     }
     const before = outcome.counts.passed + outcome.counts.failed
-    yield note(`suite ${suite.name}: ${files.length} files`)
+    yield note(`suite ${suite.name}: ${extent(suite, files)}`)
     for await (const event of runSuite(suite, files, pattern, signal)) {
       if (add(outcome, event, strict, pattern !== undefined)) yield event
     }
@@ -77,17 +74,20 @@ async function* events(
   yield* summary(outcome, performance.now() - start)
 }
 
-/** What a run of all others leaves out. */
-function unnamed(jobs: readonly Job[]): readonly Suite[] {
-  const names = new Set(jobs.map(({ suite }) => suite.name))
-  const whole = suites.every(({ name, byNameAlone }) => byNameAlone === true || names.has(name))
-  return whole ? suites.filter(({ name }) => !names.has(name)) : []
+function extent({ name, short }: Suite, files: readonly string[]): string {
+  const all = `${files.length} files`
+  return short?.length === files.length ? `${all}, its short form; all: npm test -- ${name}` : all
 }
 
 /** @returns what went wrong */
-async function prepared({ name, prepare }: Suite): Promise<string | undefined> {
+async function prepared(
+  { name, prepare }: Suite,
+  interrupted: AbortSignal,
+): Promise<string | undefined> {
+  const tooLong = strict ? [AbortSignal.timeout(strictPrepareMs)] : []
+  const signal = AbortSignal.any([interrupted, ...tooLong])
   try {
-    await prepare?.((message) => process.stderr.write(`${name}: ${message}\n`))
+    await prepare?.((message) => process.stderr.write(`${name}: ${message}\n`), signal)
     return undefined
   } catch (error) {
     return error instanceof Error ? error.message : String(error)

@@ -18,9 +18,13 @@ const BUILD_TIMEOUT_MS = 45 * 60_000
 /**
  * Builds what the cache lacks, and says which part it is at: a bare machine takes minutes. Two that
  * build at once build twice, and the later one's files stay.
+ * @param signal ends it; the parts that are built stay
  * @throws Error that names the part and what the compiler said
  */
-export async function prepareParts(say: (message: string) => void): Promise<Cache> {
+export async function prepareParts(
+  say: (message: string) => void,
+  signal?: AbortSignal,
+): Promise<Cache> {
   const cache = partsCache()
   const missing = await missingParts(cache)
   if (missing.length === 0) return cache
@@ -32,7 +36,7 @@ export async function prepareParts(say: (message: string) => void): Promise<Cach
     for (const [index, part] of missing.entries()) {
       const start = performance.now()
       removePart(cache, part)
-      await keepPart(cache, part, await build(go, folder, part))
+      await keepPart(cache, part, await build(go, folder, part, signal))
       const seconds = Math.round((performance.now() - start) / 1000)
       say(`${index + 1} of ${missing.length}: ${part.name}, ${seconds} s`)
     }
@@ -42,7 +46,12 @@ export async function prepareParts(say: (message: string) => void): Promise<Cach
   return cache
 }
 
-async function build(go: string, folder: string, part: Part): Promise<string> {
+async function build(
+  go: string,
+  folder: string,
+  part: Part,
+  interrupted: AbortSignal = new AbortController().signal,
+): Promise<string> {
   const file = join(folder, part.name)
   const variables = Object.entries(part.variables ?? {}).map(
     ([name, value]) => `-X ${name}=${value}`,
@@ -56,9 +65,14 @@ async function build(go: string, folder: string, part: Part): Promise<string> {
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: BUILD_TIMEOUT_MS,
   })
+  // Its compilers end with it.
+  const interrupt = () => child.kill('SIGINT')
+  interrupted.addEventListener('abort', interrupt)
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
   const [status, signal] = (await once(child, 'close')) as [number | null, string | null]
+  interrupted.removeEventListener('abort', interrupt)
+  if (interrupted.aborted) throw new Error(`${part.name} was not built in time, or interrupted`)
   if (status === 0) return file
   const lines = said.trim().split('\n').slice(-15).join('\n')
   throw new Error(`${part.package} was not built (${signal ?? `status ${status}`}):\n${lines}`)

@@ -10,7 +10,7 @@ import { KeeperRefusal } from '../../src/nodeproxy/keeper/connection.ts'
 import { attachTypes } from '../../src/nodeproxy/preflight/attach-types.ts'
 import { realTime } from '../../src/nodeproxy/time/scheduler.ts'
 import { accept, begin, connect, ECONNRESET, outcome } from './support/keeper-apps.ts'
-import { createKeeperRig } from './support/keeper-rig.ts'
+import { createKeeperRig, keeperProcesses } from './support/keeper-rig.ts'
 import { defer, eventually, scratchDir } from './support/scratch.ts'
 
 test('listeners outlive a killed proxy, and nothing is refused meanwhile', async (t) => {
@@ -148,6 +148,11 @@ test('proxies that start at the same time share one keeper', async (t) => {
   const keepers = await Promise.all(Array.from({ length: 5 }, () => rig.connect()))
   const processes = await Promise.all(keepers.map((keeper) => keeper.process()))
   assert.equal(new Set(processes.map(({ pid }) => pid)).size, 1)
+  await eventually('the others to end', () => keeperProcesses(rig.program).length === 1)
+  assert.deepEqual(
+    keeperProcesses(rig.program),
+    processes.slice(0, 1).map(({ pid }) => pid),
+  )
 })
 
 test('another user is turned away, by the mode of the file and by its credentials', async (t) => {

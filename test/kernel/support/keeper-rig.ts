@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { loadNative, type Native } from '../../../src/nodeproxy/native.ts'
@@ -56,7 +56,7 @@ export function createKeeperRig(t: TestContext, changes: Partial<KeeperProgram> 
     ...changes,
   }
   defer(t, () => object.close())
-  endKeeperAfter(t, native, program)
+  endKeepersAfter(t, program)
   return {
     native,
     program,
@@ -83,18 +83,43 @@ export function createKeeperRig(t: TestContext, changes: Partial<KeeperProgram> 
   }
 }
 
-/** The keeper outlives whoever started it, so it is asked for its number, and ended. */
-function endKeeperAfter(t: TestContext, native: Native, program: KeeperProgram): void {
+/** Those that serve at this socket, or were started to. */
+export function keeperProcesses(program: KeeperProgram): readonly number[] {
+  const named = `--socket\0${program.socketPath}\0`
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(named)
+      } catch {
+        return false // gone since
+      }
+    })
+    .map(Number)
+}
+
+/**
+ * A keeper outlives whoever started it. One of several that were started at once may still be on
+ * its way, and would serve when it finds the others ended: all of them are to end.
+ */
+function endKeepersAfter(t: TestContext, program: KeeperProgram): void {
   defer(t, async () => {
-    if (!existsSync(program.socketPath)) return
-    const scheduler = realTime
-    const options = { native, program, generation: 1, scheduler, onReplaced: () => {} }
-    const keeper = await openKeeper(options)
-    const { pid } = await keeper.process()
-    keeper.close()
-    process.kill(pid, 'SIGTERM')
-    await eventually('the end of the keeper', () => !existsSync(program.socketPath))
+    const asked = new Set<number>()
+    await eventually('the end of the keepers', () => {
+      const running = keeperProcesses(program)
+      for (const pid of running.filter((each) => !asked.has(each))) end(pid)
+      for (const pid of running) asked.add(pid)
+      return running.length === 0
+    })
   })
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch {
+    // Ended since it was seen.
+  }
 }
 
 function startProxy(t: TestContext): TestProxy {

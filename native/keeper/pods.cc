@@ -1,10 +1,12 @@
 #include "keeper/pods.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "base/is_listener.h"
 
@@ -14,7 +16,16 @@ namespace {
 // One listener's share of a turn.
 constexpr int kResetsPerTurn = 64;
 
+UniqueFd MakePlace() { return UniqueFd(eventfd(0, EFD_CLOEXEC)); }
+
+bool OutOfResources(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 }  // namespace
+
+Pods::Pods(EventLoop& loop, Counters& counters, std::function<bool()> may_reset)
+    : loop_(loop), counters_(counters), may_reset_(std::move(may_reset)), place_(MakePlace()) {}
 
 Pods::~Pods() { Clear(); }
 
@@ -56,6 +67,7 @@ std::vector<std::string> Pods::DropVanished() {
 }
 
 void Pods::SetResetting(bool resetting) {
+  RetryStarved();
   if (resetting_ == resetting) return;
   resetting_ = resetting;
   for (const auto& [uid, pod] : pods_) {
@@ -76,17 +88,37 @@ void Pods::Watch(const Pod& pod) {
 }
 
 void Pods::Unwatch(const Pod& pod) {
-  for (const UniqueFd& fd : pod.fds) loop_.Remove(fd.get());
+  for (const UniqueFd& fd : pod.fds) {
+    loop_.Remove(fd.get());
+    std::erase(starved_, fd.get());
+  }
+}
+
+void Pods::RetryStarved() {
+  for (const int listener : std::exchange(starved_, {})) loop_.Change(listener, EPOLLIN);
+}
+
+UniqueFd Pods::Accept(int listener) {
+  if (!place_.valid()) place_ = MakePlace();
+  const auto accept_one = [listener] {
+    return UniqueFd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  };
+  UniqueFd accepted = accept_one();
+  if (accepted.valid() || errno != EMFILE) return accepted;
+  place_.reset();
+  return accept_one();
 }
 
 void Pods::ResetWaiting(int listener) {
   for (int i = 0; i < kResetsPerTurn; i++) {
     // What comes after a proxy's beat is that proxy's, also before the next tick.
     if (!may_reset_()) return;
-    const UniqueFd accepted(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    const UniqueFd accepted = Accept(listener);
     if (!accepted.valid()) {
-      // Destroyed by somebody in the pod; epoll would report that again and again.
-      if (errno == EINVAL) loop_.Remove(listener);
+      const int error = errno;
+      // Epoll would report both again and again: destroyed by somebody in the pod, or no room.
+      if (error == EINVAL) loop_.Remove(listener);
+      if (OutOfResources(error) && loop_.Change(listener, 0)) starved_.push_back(listener);
       return;
     }
     const linger reset = {1, 0};

@@ -24,8 +24,7 @@ struct Pod {
 class Pods {
  public:
   // `may_reset` is asked before each connection that is reset.
-  Pods(EventLoop& loop, Counters& counters, std::function<bool()> may_reset)
-      : loop_(loop), counters_(counters), may_reset_(std::move(may_reset)) {}
+  Pods(EventLoop& loop, Counters& counters, std::function<bool()> may_reset);
   ~Pods();
 
   // 0 or -ENOSPC. A pod of the same uid is replaced.
@@ -37,7 +36,8 @@ class Pods {
   // Drops pods whose alive path is gone; their uids.
   std::vector<std::string> DropVanished();
 
-  // While resetting, whatever arrives at a listener is accepted and reset.
+  // While resetting, whatever arrives at a listener is accepted and reset. To be called at each
+  // tick: what could not be accepted is tried again.
   void SetResetting(bool resetting);
 
   const std::map<std::string, std::shared_ptr<const Pod>>& all() const { return pods_; }
@@ -45,13 +45,17 @@ class Pods {
  private:
   void Watch(const Pod& pod);
   void Unwatch(const Pod& pod);
+  UniqueFd Accept(int listener);
   void ResetWaiting(int listener);
+  void RetryStarved();
 
   EventLoop& loop_;
   Counters& counters_;
   const std::function<bool()> may_reset_;
   std::map<std::string, std::shared_ptr<const Pod>> pods_;
   bool resetting_ = false;
+  UniqueFd place_;  // a descriptor to give up when there is no other for one that is to be reset
+  std::vector<int> starved_;  // listeners that could not accept, left alone until the next tick
 };
 
 }  // namespace sluice

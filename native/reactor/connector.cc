@@ -38,7 +38,7 @@ bool Connector::Start(Connection* connection, const ConnectRequest& request) {
   connection->request = std::make_unique<ConnectRequest>(request);
   const uint64_t deadline_us = core_->now_us + uint64_t{request.timeout_ms} * 1'000;
   if (request.timeout_ms != 0) core_->timers.Arm(&connection->timer, deadline_us);
-  const uint64_t key = WaitKey(request.netns, !IsIpv4(request.destination.addr));
+  const uint64_t key = KeyOf(request);
   // Those that wait come first, or a stream of new ones would take all that is made for them.
   if (waiting_.contains(key)) {
     WaitForSocket(connection, key);
@@ -59,7 +59,7 @@ void Connector::Attempt(Connection* connection) {
   const ConnectRequest& request = *connection->request;
   const bool ipv6 = !IsIpv4(request.destination.addr);
   const int taken = sockets_->Take(request.netns, ipv6);
-  if (taken == -EAGAIN) return WaitForSocket(connection, WaitKey(request.netns, ipv6));
+  if (taken == -EAGAIN) return WaitForSocket(connection, KeyOf(request));
   if (taken < 0) return Fail(connection, -taken);
   UniqueFd fd(taken);
   connection->leg_place.reset();
@@ -139,6 +139,12 @@ void Connector::Fail(Connection* connection, int error) {
 
 void Connector::TimedOut(Connection* connection) { Fail(connection, ETIMEDOUT); }
 
+// Its number stays in the queue where it gave up waiting, and it may wait in another one by now.
+bool Connector::Waits(const Connection* connection, uint64_t key) {
+  if (connection == nullptr || connection->state != ConnectionState::kNoSocket) return false;
+  return KeyOf(*connection->request) == key;
+}
+
 void Connector::FailWaiting(uint64_t key, int error) {
   const auto found = waiting_.find(key);
   if (found == waiting_.end()) return;
@@ -146,8 +152,7 @@ void Connector::FailWaiting(uint64_t key, int error) {
   waiting_.erase(found);
   for (const int32_t id : ids) {
     Connection* connection = core_->table.Find(id);
-    if (connection != nullptr && connection->state == ConnectionState::kNoSocket)
-      Fail(connection, error);
+    if (Waits(connection, key)) Fail(connection, error);
   }
 }
 
@@ -158,7 +163,7 @@ void Connector::ServeWaiting(uint64_t key) {
   waiting_.erase(found);
   while (!ids.empty()) {
     Connection* connection = core_->table.Find(ids.front());
-    if (connection != nullptr && connection->state == ConnectionState::kNoSocket) {
+    if (Waits(connection, key)) {
       Attempt(connection);
       // Nothing is left, and a notice follows. The others keep their order behind this one,
       // unasked: thousands may wait.

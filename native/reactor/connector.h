@@ -34,6 +34,11 @@ class Connector {
     return uint64_t{netns} << 1 | (ipv6 ? 1 : 0);
   }
 
+  static uint64_t KeyOf(const ConnectRequest& request) {
+    return WaitKey(request.netns, !IsIpv4(request.destination.addr));
+  }
+  static bool Waits(const Connection* connection, uint64_t key);
+
   void Attempt(Connection* connection);
   void WaitForSocket(Connection* connection, uint64_t key);
   int Configure(Connection* connection, int fd, const ConnectRequest& request);

@@ -135,6 +135,43 @@ TEST(WaitsForASocketInOrder) {
   }
 }
 
+// A connection that gave up waiting for an IPv4 socket, and now waits for one of IPv6 for ever.
+struct WaitsElsewhere : Front {
+  WaitsElsewhere() : other(ListenLoopback(AF_INET6)) {
+    lab.Do([&] {
+      lab.sockets().SetReady(0);
+      lab.sockets().SetNoneOfIpv6();
+      lab.on_connect_failed = [&](const EventRecord& event) {
+        lab.Connect(event.words[kConn], 2, AddressOf(other.get()), 0);
+      };
+    });
+    const int32_t conn = Undecided();
+    lab.Do([&] { lab.Connect(conn, 1, AddressOf(back.get()), 20); });
+    CHECK_EQ(lab.Expect(kEventConnectFailed).words[2], ETIMEDOUT);
+    WaitUntil("both waits", [&] { return lab.ReadStats().socketWaits == 2; });
+  }
+  UniqueFd other;
+};
+
+TEST(WhoWaitsElsewhereHoldsNobodyUp) {
+  WaitsElsewhere path;
+  const UniqueFd first = std::move(path.client);
+  const int32_t behind = path.Undecided();
+  path.lab.Do([&] { path.lab.Connect(behind, 1, AddressOf(path.back.get()), 0); });
+  path.lab.Do([&] {
+    path.lab.sockets().SetReady(-1);
+    path.lab.sockets().Notify({1, false, 0});
+  });
+  CHECK_EQ(path.lab.Expect(kEventConnected).words[kConn], behind);
+}
+
+TEST(WhatFailsOfOneKindIsNoFailureOfAnother) {
+  WaitsElsewhere path;
+  path.lab.Do([&] { path.lab.sockets().Notify({1, false, EMFILE}); });
+  path.lab.Expect(kEventNetnsFailed);
+  CHECK_EQ(path.lab.ReadStats().connectFailed, 1);
+}
+
 TEST(NoSocketCanBeMade) {
   Front path;
   path.lab.Do([&] { path.lab.sockets().SetReady(0); });
@@ -172,27 +209,46 @@ TEST(TimeoutWhileWaitingForASocket) {
   CHECK_EQ(path.lab.ReadStats().connected, 0u);
 }
 
+constexpr int32_t kIdleMs = 150;
+
+// A byte at a time for much longer than the limit. False when the connection was ended for a pause
+// that a busy machine made, and not we: that tells nothing.
+bool StaysBusy(int client, int server) {
+  const uint64_t start = MonotonicUs();
+  uint64_t sent = start;
+  while (MonotonicUs() - start < 400'000) {
+    char byte = 'x';
+    const uint64_t now = MonotonicUs();
+    if (send(client, &byte, 1, MSG_NOSIGNAL) != 1 || recv(server, &byte, 1, 0) != 1) {
+      CHECK(MonotonicUs() - sent >= kIdleMs * 1'000);
+      return false;
+    }
+    sent = now;
+  }
+  return true;
+}
+
 TEST(IdleConnectionsEndAndBusyOnesDoNot) {
   Front path;
   path.lab.Do([&] {
     path.lab.on_connected = [&](const EventRecord& event) {
-      path.lab.Command(kCommandIdleTimeout, {event.words[kConn], 150});
+      path.lab.Command(kCommandIdleTimeout, {event.words[kConn], kIdleMs});
     };
   });
-  path.client = ConnectTo(AddressOf(path.front.get()));
-  const UniqueFd server = AcceptFrom(path.back.get());
-  const EventRecord connected = path.lab.Expect(kEventConnected);
-  const uint64_t start = MonotonicUs();
-  while (MonotonicUs() - start < 400'000) {
-    SendAll(path.client.get(), "x", 1);
-    ReceiveExactly(server.get(), 1);
+  for (int round = 0; round < 100; round++) {
+    path.client = ConnectTo(AddressOf(path.front.get()));
+    const UniqueFd server = AcceptFrom(path.back.get());
+    const EventRecord connected = path.lab.Expect(kEventConnected);
+    const bool stayed = StaysBusy(path.client.get(), server.get());
+    const EventRecord done = path.lab.Expect(kEventDone);
+    CHECK_EQ(done.words[kConn], connected.words[kConn]);
+    CHECK_EQ(done.words[kDoneReason], kDoneIdle);
+    if (!stayed) continue;
+    CHECK(ReceiveToEnd(path.client.get()).empty());
+    CHECK(ReceiveToEnd(server.get()).empty());
+    return;
   }
-  CHECK_EQ(path.lab.Count(kEventDone), 0u);
-  const EventRecord done = path.lab.Expect(kEventDone);
-  CHECK_EQ(done.words[kConn], connected.words[kConn]);
-  CHECK_EQ(done.words[kDoneReason], kDoneIdle);
-  CHECK(ReceiveToEnd(path.client.get()).empty());
-  CHECK(ReceiveToEnd(server.get()).empty());
+  CHECK(!"a machine that lets us send every 150 ms");
 }
 
 TEST(IdleTimeoutCanBeTakenBack) {

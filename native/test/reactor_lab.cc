@@ -22,7 +22,7 @@ void OwnSockets::RemoveNamespace(uint32_t) {}
 
 int OwnSockets::Take(uint32_t netns, bool ipv6) {
   if (netns != 1) return -ENOENT;
-  if (ready_ == 0) return -EAGAIN;
+  if (ready_ == 0 || (ipv6 && none_of_ipv6_)) return -EAGAIN;
   if (ready_ > 0) ready_--;
   const int one = 1;
   const int fd =

@@ -33,11 +33,13 @@ class OwnSockets final : public SocketSource {
 
   // From the reactor's thread. `ready` < 0: as many as are wanted.
   void SetReady(int ready) { ready_ = ready; }
+  void SetNoneOfIpv6() { none_of_ipv6_ = true; }
   void Notify(const SocketNotice& notice);
 
  private:
   UniqueFd notification_;
   int ready_ = -1;
+  bool none_of_ipv6_ = false;
   std::vector<SocketNotice> notices_;
 };
 

@@ -198,6 +198,7 @@ async function handOver(parts: Parts): Promise<void> {
     await pool.request((request) => ({ kind: 'handOver', refused, request }))
     if ((await openNow(parts)) === 0) {
       await kept.refused()
+      log.logger.info({ carriedOn: await carriedOn(parts) }, 'the keeper goes on')
       return
     }
     await delay(drainPollMs)
@@ -205,6 +206,15 @@ async function handOver(parts: Parts): Promise<void> {
   log.logger.warn('resetting what the keeper can not carry on')
   await pool.request((request) => ({ kind: 'resetAll', request }))
   await pool.collect()
+}
+
+/** By the keeper, since it began; undefined when it does not say. */
+async function carriedOn({ keeper }: Parts): Promise<number | undefined> {
+  try {
+    return (await keeper.stats()).adoptions
+  } catch {
+    return undefined
+  }
 }
 
 function delay(ms: number): Promise<void> {

@@ -19,7 +19,10 @@ export interface NodeWorld extends AsyncDisposable {
   readonly client: LabPod
   readonly servers: readonly [LabPod, LabPod]
   publish(upserts: readonly Resource[]): void
-  /** Bytes of the heaps of all threads of the proxy, right after a collection. */
+  /**
+   * Bytes of the heaps of all threads of the proxy, right after a collection, with what they hold
+   * outside of these, and with the tables that they share, once.
+   */
   heapBytes(): Promise<number>
 }
 
@@ -60,7 +63,7 @@ export async function openNodeWorld(observer: StreamObserver): Promise<NodeWorld
     client,
     servers: [a, b],
     publish: (upserts) => publisher.apply({ upserts, removals: [] }),
-    heapBytes: async () => heapBytes(heaps),
+    heapBytes: async () => (await heapBytes(heaps)) + (await sharedBytes(proxy)),
     [Symbol.asyncDispose]: async () => running.disposeAsync(),
   }
 }
@@ -75,6 +78,14 @@ async function startProxy(lab: Lab, folder: string, heaps: string): Promise<LabN
     drainSeconds: 1,
     env: { NODE_OPTIONS: `--import ${preload.href}`, SLUICE_HEAP_PROBE: heaps },
   })
+}
+
+/** No heap says that it has them. */
+async function sharedBytes(proxy: LabNodeProxy): Promise<number> {
+  const workers = JSON.parse((await proxy.admin('/connections?format=json')).body) as Readonly<
+    Record<string, { readonly tables: { readonly sharedBytes: number } }>
+  >
+  return workers['worker0']?.tables.sharedBytes ?? 0
 }
 
 /** The main thread and one worker. */

@@ -97,11 +97,11 @@ async function load(world: NodeWorld, services: number, endpoints: number): Prom
       const touching = client.spawn([probe, 'touch', `${port}`, ...addresses])
       await touching.exited
       const workers = JSON.parse((await proxy.admin('/connections?format=json')).body) as Readonly<
-        Record<string, { readonly tables: { services: number; workloads: number } }>
+        Record<string, { readonly tables: { services: number; endpoints: number } }>
       >
       const { tables } = workers['worker0'] ?? {}
       if (tables === undefined) return false
-      return tables.services >= services && tables.workloads >= services * endpoints
+      return tables.services >= services && tables.endpoints >= services * endpoints
     },
     slowMs,
   )

@@ -38,7 +38,10 @@ export function destinationOf(
 }
 
 /** Whether the address is one of the service's external or load balancer addresses. */
-export function hasExternal(service: Service, { network, ip }: NetworkAddress): boolean {
+export function hasExternal(
+  service: Pick<Service, 'externalAddresses'>,
+  { network, ip }: NetworkAddress,
+): boolean {
   return (service.externalAddresses ?? []).some(
     (external) => external.ip === ip && external.network === network,
   )

@@ -1,5 +1,6 @@
 import { hasExternal } from './destination.ts'
-import { familyOf } from './ip.ts'
+import { familyOf, type IpFamily } from './ip.ts'
+import { addressKey } from './names.ts'
 import type { Endpoint, NetworkAddress, Service } from './resources.ts'
 
 /** A connection to a service, as far as the choice of its endpoints depends on it. */
@@ -40,44 +41,106 @@ export type ServiceChoice =
  */
 export type ServiceRefusal = 'noSuchPort' | 'noEndpoints' | 'noLocalEndpoints'
 
+/** Endpoints by number, wherever they are kept. */
+export interface EndpointList {
+  readonly length: number
+  family(index: number): IpFamily
+  /** Undefined: it does not serve that service port. */
+  targetPort(index: number, servicePort: number): number | undefined
+  /** The same for all with this address and port. */
+  identity(index: number, targetPort: number): string
+  node(index: number): string
+  ready(index: number): boolean
+  serving(index: number): boolean
+  terminating(index: number): boolean
+  zoneHints(index: number): readonly string[]
+  nodeHints(index: number): readonly string[]
+}
+
+export type EndpointChoice =
+  /** Numbers of the list, at least one, in a fixed order. */
+  | { readonly kind: 'chosen'; readonly indexes: readonly number[] }
+  | { readonly kind: 'refused'; readonly reason: ServiceRefusal }
+
+/** See chooseEndpoints. */
+export function serviceEndpoints(service: Service, ask: ServiceAsk): ServiceChoice {
+  const { endpoints, clientIpAffinitySeconds: timeoutSeconds, key } = service
+  const choice = chooseEndpoints(service, listOf(endpoints), ask)
+  if (choice.kind === 'refused') return choice
+  return {
+    kind: 'targets',
+    targets: choice.indexes.flatMap((index) => {
+      const endpoint = endpoints[index]
+      const port = endpoint?.ports[ask.port]
+      return endpoint === undefined || port === undefined
+        ? []
+        : [{ endpoint, address: endpoint.address, port }]
+    }),
+    affinity: timeoutSeconds > 0 ? { key: `${key}:${ask.port}`, timeoutSeconds } : undefined,
+  }
+}
+
+function listOf(endpoints: readonly Endpoint[]): EndpointList {
+  const at = (index: number): Endpoint => {
+    const endpoint = endpoints[index]
+    if (endpoint === undefined) throw new RangeError(`there is no endpoint ${index}`)
+    return endpoint
+  }
+  return {
+    length: endpoints.length,
+    family: (index) => familyOf(at(index).address.ip),
+    targetPort: (index, servicePort) => at(index).ports[servicePort],
+    identity: (index, targetPort) => `${addressKey(at(index).address)}/${targetPort}`,
+    node: (index) => at(index).node,
+    ready: (index) => at(index).ready,
+    serving: (index) => at(index).serving,
+    terminating: (index) => at(index).terminating,
+    zoneHints: (index) => at(index).zoneHints,
+    nodeHints: (index) => at(index).nodeHints,
+  }
+}
+
 /**
  * The endpoints that kube-proxy would send this connection to (pkg/proxy/topology.go,
  * CategorizeEndpoints): ready ones that the topology hints allow; without any, those that are
  * serving while they terminate (KEP-1669); with internalTrafficPolicy Local (KEP-2086), only those
  * on the client's node.
  */
-export function serviceEndpoints(service: Service, ask: ServiceAsk): ServiceChoice {
+export function chooseEndpoints(
+  service: Omit<Service, 'endpoints'>,
+  list: EndpointList,
+  ask: ServiceAsk,
+): EndpointChoice {
   const { port, address } = ask
   const servicePort = service.ports.find((candidate) => candidate.port === port)
   if (servicePort === undefined) return refused('noSuchPort')
   const family = familyOf(address.ip)
-  const serving = service.endpoints.filter(
-    (endpoint) => endpoint.ports[port] !== undefined && familyOf(endpoint.address.ip) === family,
+  const serving = numbersOf(list).filter(
+    (index) => list.targetPort(index, port) !== undefined && list.family(index) === family,
   )
+  const every = service.publishNotReadyAddresses
   // From a pod, external addresses are balanced over all endpoints, whatever externalTrafficPolicy
   // says.
   const local = service.internalTrafficPolicy === 'local' && !hasExternal(service, address)
   const usable = local
     ? readyOrTerminating(
-        serving.filter(({ node }) => isOn(node, ask.node)),
-        service,
+        serving.filter((index) => isOn(list.node(index), ask.node)),
+        list,
+        every,
       )
-    : byTopology(readyOrTerminating(serving, service), service, ask)
+    : byTopology(readyOrTerminating(serving, list, every), list, every, ask)
   if (usable.length === 0) {
-    const elsewhere = local && readyOrTerminating(serving, service).length > 0
+    const elsewhere = local && readyOrTerminating(serving, list, every).length > 0
     return refused(elsewhere ? 'noLocalEndpoints' : 'noEndpoints')
   }
-  return {
-    kind: 'targets',
-    targets: targetsOf(usable, port),
-    affinity:
-      service.clientIpAffinitySeconds > 0
-        ? { key: `${service.key}:${port}`, timeoutSeconds: service.clientIpAffinitySeconds }
-        : undefined,
-  }
+  return { kind: 'chosen', indexes: eachOnce(usable, list, port) }
 }
 
-function refused(reason: ServiceRefusal): ServiceChoice {
+function numbersOf({ length }: EndpointList): readonly number[] {
+  return Array.from({ length }, (_, index) => index)
+}
+
+function refused(reason: ServiceRefusal): { readonly kind: 'refused'; reason: ServiceRefusal } {
   return { kind: 'refused', reason }
 }
 
@@ -85,15 +148,15 @@ function isOn(node: string, clientNode: string): boolean {
   return node !== '' && node === clientNode
 }
 
-/** Whoever deals with endpoints disregards readiness where the service says so (Service API). */
-function isReady(endpoint: Endpoint, service: Service): boolean {
-  return endpoint.ready || service.publishNotReadyAddresses
-}
-
-function readyOrTerminating(endpoints: readonly Endpoint[], service: Service): readonly Endpoint[] {
-  const ready = endpoints.filter((endpoint) => isReady(endpoint, service))
+/** @param every whoever deals with endpoints is to disregard readiness (Service API) */
+function readyOrTerminating(
+  indexes: readonly number[],
+  list: EndpointList,
+  every: boolean,
+): readonly number[] {
+  const ready = indexes.filter((index) => every || list.ready(index))
   if (ready.length > 0) return ready
-  return endpoints.filter(({ serving, terminating }) => serving && terminating)
+  return indexes.filter((index) => list.serving(index) && list.terminating(index))
 }
 
 /**
@@ -102,35 +165,38 @@ function readyOrTerminating(endpoints: readonly Endpoint[], service: Service): r
  * without.
  */
 function byTopology(
-  endpoints: readonly Endpoint[],
-  service: Service,
+  indexes: readonly number[],
+  list: EndpointList,
+  every: boolean,
   { node, zone }: ServiceAsk,
-): readonly Endpoint[] {
-  const ready = endpoints.every((endpoint) => isReady(endpoint, service))
-  if (!ready) return endpoints
-  if (endpoints.every(({ nodeHints }) => nodeHints.length > 0)) {
-    const near = endpoints.filter(({ nodeHints }) => nodeHints.includes(node))
+): readonly number[] {
+  const ready = indexes.every((index) => every || list.ready(index))
+  if (!ready) return indexes
+  if (indexes.every((index) => list.nodeHints(index).length > 0)) {
+    const near = indexes.filter((index) => list.nodeHints(index).includes(node))
     if (near.length > 0) return near
   }
-  if (endpoints.every(({ zoneHints }) => zoneHints.length > 0)) {
-    const near = endpoints.filter(({ zoneHints }) => zoneHints.includes(zone))
+  if (indexes.every((index) => list.zoneHints(index).length > 0)) {
+    const near = indexes.filter((index) => list.zoneHints(index).includes(zone))
     if (near.length > 0) return near
   }
-  return endpoints
+  return indexes
 }
 
 /**
  * Each address and port once: an address may be listed twice with the same target (overlapping
  * slices).
  */
-function targetsOf(endpoints: readonly Endpoint[], servicePort: number): readonly ServiceTarget[] {
-  const targets = new Map<string, ServiceTarget>()
-  for (const endpoint of endpoints) {
-    const port = endpoint.ports[servicePort]
-    if (port === undefined) continue
-    const { address } = endpoint
-    const key = `${address.network}/${address.ip}/${port}`
-    if (!targets.has(key)) targets.set(key, { endpoint, address, port })
-  }
-  return [...targets.values()]
+function eachOnce(
+  indexes: readonly number[],
+  list: EndpointList,
+  servicePort: number,
+): readonly number[] {
+  const seen = new Set<string>()
+  return indexes.filter((index) => {
+    const port = list.targetPort(index, servicePort)
+    if (port === undefined) return false
+    const identity = list.identity(index, port)
+    return !seen.has(identity) && seen.add(identity)
+  })
 }

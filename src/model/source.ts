@@ -58,7 +58,8 @@ export interface ConfigStream {
 
 /** What a node holds when a stream begins. */
 export interface HeldState {
-  readonly resources: Iterable<Resource>
+  /** Names of resources, and the versions under which they were sent. */
+  readonly versions: Iterable<readonly [name: string, version: string]>
   /** Subscribed names that were answered. */
   readonly answered: Iterable<readonly [name: string, state: 'present' | 'absent']>
 }

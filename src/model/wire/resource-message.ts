@@ -42,6 +42,11 @@ export function versionOf(resource: Resource): string {
   return version
 }
 
+/** Undefined where it was not received under one. */
+export function notedVersion(resource: Resource): string | undefined {
+  return versions.get(resource)
+}
+
 /** The version under which a resource was received: what to say to whoever sent it. */
 export function noteVersion(resource: Resource, version: string): void {
   versions.set(resource, version)

@@ -1,4 +1,5 @@
-import type { Target } from './target.ts'
+import type { Candidates } from './picker.ts'
+import type { TargetList } from './target.ts'
 
 /**
  * Session affinity ClientIP, as kube-proxy keeps it: a client stays with its endpoint for `seconds`
@@ -46,14 +47,20 @@ export function rememberClients(maxEntries = 65_536): Affinity {
 
 /**
  * Highest random weight of client and target: the same on every worker, and 1/n moves when n
- * changes.
+ * changes. @returns its number; undefined when there is none
  */
-export function rendezvous(client: string, targets: readonly Target[]): Target | undefined {
-  let best: Target | undefined
+export function rendezvous(
+  client: string,
+  targets: TargetList,
+  candidates: Candidates,
+): number | undefined {
+  let best: number | undefined
   let bestWeight = -1
-  for (const target of targets) {
-    const weight = hash(`${client} ${target.key}`)
-    if (weight > bestWeight) [best, bestWeight] = [target, weight]
+  const length = candidates?.length ?? targets.length
+  for (let place = 0; place < length; place += 1) {
+    const index = candidates?.[place] ?? place
+    const weight = hash(`${client} ${targets.keyAt(index)}`)
+    if (weight > bestWeight) [best, bestWeight] = [index, weight]
   }
   return best
 }

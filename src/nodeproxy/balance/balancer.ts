@@ -1,7 +1,15 @@
 import { type Affinity, rendezvous } from './affinity.ts'
 import type { Health } from './health.ts'
-import { leastRequestPicker, type Picker, type Random, type Tried, untried } from './picker.ts'
-import type { Target } from './target.ts'
+import {
+  type Candidates,
+  leastRequestPicker,
+  type Picker,
+  type Random,
+  type Tried,
+  untried,
+  without,
+} from './picker.ts'
+import type { Target, TargetList } from './target.ts'
 
 /** What a worker keeps for all its balancers. It has one owner, the worker's thread. */
 export interface BalanceState {
@@ -14,7 +22,7 @@ export interface BalanceState {
 export interface BalancerOptions {
   /** What affinity goes by: `service key` and port. */
   readonly name: string
-  readonly targets: readonly Target[]
+  readonly targets: TargetList
   /** 0: no affinity. */
   readonly clientAffinitySeconds: number
 }
@@ -44,13 +52,12 @@ export function createBalancer(options: BalancerOptions, state: BalanceState): B
   }
 
   function pickSticky(client: string, tried: Tried, nowMs: number): Target | undefined {
-    const usable = untried(current(nowMs).targets, tried)
+    const usable = untried(targets, current(nowMs).candidates, tried)
     const known = state.affinity.recall(name, client, nowMs)
-    const kept = known === undefined ? undefined : usable.find(({ key }) => key === known)
-    const target = kept ?? rendezvous(client, usable)
-    if (target !== undefined) {
-      state.affinity.remember(name, client, target.key, nowMs + clientAffinitySeconds * 1000)
-    }
+    const index = keptIndex(targets, usable, known) ?? rendezvous(client, targets, usable)
+    if (index === undefined) return undefined
+    const target = targets.at(index)
+    state.affinity.remember(name, client, target.key, nowMs + clientAffinitySeconds * 1000)
     return target
   }
 
@@ -63,19 +70,26 @@ export function createBalancer(options: BalancerOptions, state: BalanceState): B
   }
 }
 
-function makePicker(targets: readonly Target[], state: BalanceState, nowMs: number): Picker {
+function keptIndex(
+  targets: TargetList,
+  usable: Candidates,
+  key: string | undefined,
+): number | undefined {
+  const index = key === undefined ? -1 : targets.indexOf(key)
+  return index === -1 || usable?.includes(index) === false ? undefined : index
+}
+
+function makePicker(targets: TargetList, state: BalanceState, nowMs: number): Picker {
   let staleAtMs = Number.POSITIVE_INFINITY
-  const usable = targets.filter(({ key }) => {
-    const untilMs = state.health.ejectedUntilMs(key, nowMs)
-    if (untilMs > 0) staleAtMs = Math.min(staleAtMs, untilMs)
-    return untilMs === 0
-  })
+  const out: string[] = []
+  for (const [key, untilMs] of state.health.out(nowMs)) {
+    if (targets.indexOf(key) === -1) continue
+    out.push(key)
+    staleAtMs = Math.min(staleAtMs, untilMs)
+  }
+  const usable = out.length > 0 ? without(targets, undefined, out) : undefined
   // When all are out, none is better than another: trying one beats refusing everybody.
-  const chosen = usable.length > 0 ? usable : targets
-  return leastRequestPicker({
-    targets: chosen,
-    inFlight: state.inFlight,
-    random: state.random,
-    staleAtMs,
-  })
+  const candidates = usable?.length === 0 ? undefined : usable
+  const { inFlight, random } = state
+  return leastRequestPicker({ targets, candidates, inFlight, random, staleAtMs })
 }

@@ -11,8 +11,8 @@ export interface Health {
   succeeded(key: string): void
   /** @returns true when this failure ejected a target that was in use */
   failed(key: string, nowMs: number): boolean
-  /** Milliseconds until which the target stays out; 0 when it is in. */
-  ejectedUntilMs(key: string, nowMs: number): number
+  /** Those that are out, and until when. */
+  out(nowMs: number): Iterable<readonly [key: string, untilMs: number]>
   /** Drops what is known of targets that nobody has tried for long after their time was over. */
   expire(nowMs: number): void
   /** Grows with each ejection: a picker made at another version may hold an ejected target. */
@@ -47,9 +47,8 @@ export function trackHealth(options: HealthOptions = defaultHealth): Health {
       version += 1
       return true
     },
-    ejectedUntilMs(key, nowMs) {
-      const untilMs = records.get(key)?.untilMs ?? 0
-      return untilMs > nowMs ? untilMs : 0
+    *out(nowMs) {
+      for (const [key, { untilMs }] of records) if (untilMs > nowMs) yield [key, untilMs]
     },
     expire(nowMs) {
       const before = nowMs - 2 * options.maxEjectMs

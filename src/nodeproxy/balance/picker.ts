@@ -1,4 +1,4 @@
-import type { Target } from './target.ts'
+import type { Target, TargetList } from './target.ts'
 
 /** A number in [0, 1). Injected, so that tests own it. */
 export type Random = () => number
@@ -11,6 +11,9 @@ export interface Tried {
   readonly silentNodes: readonly string[]
 }
 
+/** Numbers of a list's targets; undefined: all. */
+export type Candidates = readonly number[] | undefined
+
 /**
  * The momentary state of one balancer: which targets may be used now. Immutable; a change of
  * endpoints or of their health makes a new one, and one assignment swaps it.
@@ -21,21 +24,36 @@ export interface Picker {
   /** One of `untried`; undefined when none is left. */
   pick(tried: Tried): Target | undefined
   /** Those it picks from. */
-  readonly targets: readonly Target[]
+  readonly candidates: Candidates
 }
 
 /** Those that were not tried; where there is a choice, on none of the silent nodes. */
 export function untried(
-  targets: readonly Target[],
+  targets: TargetList,
+  candidates: Candidates,
   { keys, silentNodes }: Tried,
-): readonly Target[] {
-  const left = targets.filter(({ key }) => !keys.includes(key))
-  const elsewhere = left.filter(({ node = '' }) => !silentNodes.includes(node))
+): Candidates {
+  if (keys.length === 0) return candidates
+  const left = without(targets, candidates, keys)
+  if (silentNodes.length === 0) return left
+  const elsewhere = left.filter((index) => !silentNodes.includes(targets.nodeAt(index)))
   return elsewhere.length > 0 ? elsewhere : left
 }
 
+/** Candidates but those with these keys. */
+export function without(
+  targets: TargetList,
+  candidates: Candidates,
+  keys: Iterable<string>,
+): readonly number[] {
+  const gone = new Set(Array.from(keys, (key) => targets.indexOf(key)))
+  const all = candidates ?? Array.from({ length: targets.length }, (_, index) => index)
+  return all.filter((index) => !gone.has(index))
+}
+
 export interface LeastRequestOptions {
-  readonly targets: readonly Target[]
+  readonly targets: TargetList
+  readonly candidates: Candidates
   /** Open connections by Target.key. Read at each pick: the counts move on, the picker does not. */
   readonly inFlight: ReadonlyMap<string, number>
   readonly random: Random
@@ -47,25 +65,24 @@ export interface LeastRequestOptions {
  * balance without the herd that every proxy choosing the one least loaded endpoint makes.
  */
 export function leastRequestPicker(options: LeastRequestOptions): Picker {
-  const { targets, inFlight, random, staleAtMs } = options
+  const { targets, candidates, inFlight, random, staleAtMs } = options
+  const openAt = (index: number): number => inFlight.get(targets.keyAt(index)) ?? 0
 
-  function choose(from: readonly Target[]): Target | undefined {
-    const { length } = from
-    if (length < 2) return from[0]
+  function choose(from: Candidates): Target | undefined {
+    const length = from?.length ?? targets.length
+    if (length === 0) return undefined
+    const numberAt = (place: number): number => from?.[place] ?? place
+    if (length === 1) return targets.at(numberAt(0))
     const first = Math.floor(random() * length)
     // The second index is drawn from the others, so the two choices always differ.
     const second = (first + 1 + Math.floor(random() * (length - 1))) % length
-    const [a, b] = [from[first], from[second]]
-    if (a === undefined || b === undefined) return a ?? b
-    return (inFlight.get(b.key) ?? 0) < (inFlight.get(a.key) ?? 0) ? b : a
+    const [a, b] = [numberAt(first), numberAt(second)]
+    return targets.at(openAt(b) < openAt(a) ? b : a)
   }
 
   return {
     staleAtMs,
-    pick(tried) {
-      if (tried.keys.length === 0) return choose(targets)
-      return choose(untried(targets, tried))
-    },
-    targets,
+    pick: (tried) => choose(untried(targets, candidates, tried)),
+    candidates,
   }
 }

@@ -1,7 +1,8 @@
 import type { Resource } from '../../model/resources.ts'
 import { resourceName } from '../../model/resources.ts'
 import type { Delta } from '../../model/source.ts'
-import type { MeshTables, TableChange } from '../../model/tables.ts'
+import type { TableChange } from '../../model/tables.ts'
+import type { NodeTables } from './node-tables.ts'
 
 /** Why a delta cannot be applied, and which of its resources are at fault. */
 export interface DeltaFault {
@@ -47,15 +48,14 @@ function misplaced(resource: Resource, node: string, network: string): string | 
  */
 export interface Unconfirmed {
   /** The change that a delta makes, with what turned out to be gone. */
-  changeOf(delta: Delta, tables: MeshTables): TableChange
+  changeOf(delta: Delta, tables: Pick<NodeTables, 'resources'>): TableChange
 }
 
 export function trackUnconfirmed(): Unconfirmed {
   let names: Set<string> | undefined
   return {
     changeOf(delta, tables) {
-      if (delta.initial === true)
-        names = new Set([...tables.resources.entries()].map(([name]) => name))
+      if (delta.initial === true) names = new Set(tables.resources.names())
       for (const resource of delta.upserts) names?.delete(resourceName(resource))
       for (const name of delta.removals) names?.delete(name)
       if (names === undefined || delta.complete !== true) return delta

@@ -1,7 +1,5 @@
-import { resourceName } from '../../model/resources.ts'
 import type { ConfigListener, ConfigStream, HeldState } from '../../model/source.ts'
 import { type DeltaRequest, encodeRequest } from '../../model/wire/request-message.ts'
-import { versionOf } from '../../model/wire/resource-message.ts'
 import { decodeResponse } from '../../model/wire/response-message.ts'
 import { type GrpcTarget, openGrpcCall } from './grpc-call.ts'
 import { createPendingRequest } from './pending-request.ts'
@@ -86,9 +84,9 @@ export function openDeltaCall(
 function claimsOf({ held, maxClaims }: DeltaCallStart): ReadonlyMap<string, string> | undefined {
   if (held === undefined) return undefined
   const versions = new Map<string, string>(held.answered)
-  for (const resource of held.resources) {
+  for (const [name, version] of held.versions) {
     if (versions.size >= maxClaims) return undefined
-    versions.set(resourceName(resource), versionOf(resource))
+    versions.set(name, version)
   }
   return versions
 }

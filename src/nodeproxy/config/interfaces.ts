@@ -1,5 +1,6 @@
 import type { PodEnrolment } from '../../model/resources.ts'
-import type { MeshTables, TableChange } from '../../model/tables.ts'
+import type { TableChange } from '../../model/tables.ts'
+import type { NodeTables } from './node-tables.ts'
 
 /** Time, injected so that tests own it. Milliseconds of any clock that never goes back. */
 export interface Clock {
@@ -22,11 +23,12 @@ export type Resolution =
 export interface StoreChange extends TableChange {
   /** Addresses (canonical IPs) whose resolution changed: joined the mesh, left it. */
   readonly resolved: readonly string[]
+  /** Keys of services whose table is another one now, also where only a workload changed. */
+  readonly services: readonly string[]
 }
 
 export interface ConfigStore {
-  /** Swapped by one assignment when a delta is applied; keep it for one decision, not longer. */
-  readonly tables: MeshTables
+  readonly tables: NodeTables
   /** The network that this node's addresses are in. */
   readonly network: string
   /** All pods of this node have been named, by the source or from disk: agent's EnrolmentSource. */
@@ -41,7 +43,7 @@ export interface ConfigStore {
   resolve(ip: string, requester: string): Resolution | Promise<Resolution>
   /** Connections to these addresses are open or were made lately: they stay subscribed. */
   touch(ips: Iterable<string>): void
-  /** Called after the tables were swapped. Gives what ends it. */
+  /** Called after the tables were changed. Gives what ends it. */
   onChange(listener: (change: StoreChange) => void): () => void
   status(): StoreStatus
   /** Writes the state to disk and leaves the source. */

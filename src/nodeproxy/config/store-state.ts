@@ -1,14 +1,14 @@
 import { addressSubscription, nodeSubscription } from '../../model/names.ts'
 import type { HeldState } from '../../model/source.ts'
-import { emptyTables, type MeshTables } from '../../model/tables.ts'
 import { faultOf } from './apply-delta.ts'
 import type { StoreStatus } from './interfaces.ts'
+import { createNodeTables, type NodeTables } from './node-tables.ts'
 import type { Resolver } from './resolver.ts'
 import type { StateFile, StoredState } from './state-file.ts'
 
 /** What a store keeps beside the addresses that were asked for. Its one owner is the store. */
 export interface StoreState {
-  tables: MeshTables
+  readonly tables: NodeTables
   complete: boolean
   connected: boolean
   reason: string
@@ -23,7 +23,7 @@ export interface StoreState {
 
 export function startState(nowMs: number): StoreState {
   return {
-    tables: emptyTables,
+    tables: createNodeTables(),
     complete: false,
     connected: false,
     reason: 'not connected yet',
@@ -57,7 +57,7 @@ export function heldOf(
     .known()
     .map(({ ip, state }) => [addressSubscription(network, ip), state] as const)
   return {
-    resources: tables.resources.values(),
+    versions: tables.resources.versions(),
     answered: complete ? [[nodeSubscription(node), 'present'], ...asked] : asked,
   }
 }
@@ -100,7 +100,7 @@ export function restoreState(
   }
   const fault = faultOf(resources, node, network)
   if (fault !== undefined) return `the state file is not used: ${fault.error}`
-  state.tables = emptyTables.with({ upserts: resources, removals: [] })
+  state.tables.apply({ upserts: resources, removals: [] })
   Object.assign(state, { complete, version, fromDisk: true })
   resolver.addresses.restore(addresses)
   return undefined

@@ -148,13 +148,13 @@ function createReceiver(
     }
     const { upserts: sent, removals } = unconfirmed.changeOf(delta, state.tables)
     const upserts = withUndecided(sent, state.tables)
-    state.tables = state.tables.with({ upserts, removals })
+    const services = state.tables.apply({ upserts, removals })
     const resolved = resolver.addresses.note(delta)
     if (delta.complete === true) state.complete = true
     Object.assign(state, { version: delta.version, fromDisk: false, lastError: '' })
     state.deltasApplied += 1
     for (const { name, error } of delta.refused ?? []) onProblem(`${name} was refused: ${error}`)
-    return { upserts, removals, resolved }
+    return { upserts, removals, resolved, services }
   }
 }
 

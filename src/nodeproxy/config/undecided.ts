@@ -1,5 +1,5 @@
 import type { PodChoice, PodEnrolment, Resource } from '../../model/resources.ts'
-import type { MeshTables } from '../../model/tables.ts'
+import type { NodeTables } from './node-tables.ts'
 
 /**
  * Puts what this node was told before in the place of what the operator leaves undecided. What was
@@ -7,7 +7,7 @@ import type { MeshTables } from '../../model/tables.ts'
  */
 export function withUndecided(
   upserts: readonly Resource[],
-  tables: Pick<MeshTables, 'enrolment'>,
+  tables: Pick<NodeTables, 'enrolment'>,
 ): readonly Resource[] {
   return upserts.map((resource) => {
     if (resource.type !== 'enrolment' || resource.undecided === undefined) return resource

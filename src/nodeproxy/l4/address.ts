@@ -13,9 +13,14 @@ export function isMappedIpv4(words: ArrayLike<number>, offset = 0): boolean {
   return words[offset] === 0 && words[offset + 1] === 0 && words[offset + 2] === mappedWord
 }
 
+/** @param word an IPv4 address, its bytes in memory order */
+export function mappedIpv4(word: number): AddressWords {
+  return [0, 0, mappedWord, word]
+}
+
 /** @throws RangeError when the text is neither an IPv4 nor an IPv6 address */
 export function wordsOf(text: string): AddressWords {
-  if (!text.includes(':')) return [0, 0, mappedWord, wordOfIpv4(text)]
+  if (!text.includes(':')) return mappedIpv4(wordOfIpv4(text))
   const groups = groupsOf(text)
   const word = (index: number): number =>
     swapped(groups[index] ?? 0) | (swapped(groups[index + 1] ?? 0) << 16)

@@ -1,6 +1,6 @@
-import type { Workload } from '../../model/resources.ts'
 import type { Balancer } from '../balance/balancer.ts'
 import type { Target } from '../balance/target.ts'
+import type { WorkloadFacts } from '../flat/profile.ts'
 import type { Refusal } from '../policy/refusal.ts'
 import type { Ended } from './events.ts'
 import type { Peer } from './leg.ts'
@@ -25,10 +25,10 @@ export interface Connection {
   readonly clientLegCookie: number
   serverLegCookie: number
   /** As known when it was decided; inbound ones may become known a little later. */
-  source: Workload | undefined
+  source: WorkloadFacts | undefined
   /** It was asked for, and the answer is on its way. */
   sourcePending: boolean
-  destination: Workload | undefined
+  destination: WorkloadFacts | undefined
   service: ServiceName | undefined
   balancer: Balancer | undefined
   /** While a connection to it is open or being opened: counted as in flight there. */

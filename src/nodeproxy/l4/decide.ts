@@ -66,7 +66,7 @@ export function pickAndConnect(
   const { balancer, service, asked, peer, tried } = connection
   const target = balancer?.pick(peer.address, tried, context.nowMs())
   if (target !== undefined) {
-    connection.destination = context.tables.workload(target.workload)
+    connection.destination = target.facts ?? context.tables.workload(target.workload)
     connect(context, connection, target)
     return
   }

@@ -1,17 +1,21 @@
-import type { Workload } from '../../model/resources.ts'
 import type { Balancer } from '../balance/balancer.ts'
 import { type Target, targetKey } from '../balance/target.ts'
+import type { WorkloadFacts } from '../flat/profile.ts'
 import { type Refusal, refuse } from '../policy/refusal.ts'
 import { familyOf, isAddressOf, type PodView } from './pod.ts'
-import type { ServiceName, ServiceView } from './service-view.ts'
+import type { ServiceName } from './service-view.ts'
 import type { Tables } from './tables.ts'
 
 /** Where an outbound connection goes. */
 export type Route =
   /** Nobody here knows the address yet. */
   | { readonly kind: 'ask' }
-  | { readonly kind: 'service'; readonly service: ServiceView; readonly balancer: Balancer }
-  | { readonly kind: 'workload'; readonly target: Target; readonly workload: Workload | undefined }
+  | { readonly kind: 'service'; readonly service: ServiceName; readonly balancer: Balancer }
+  | {
+      readonly kind: 'workload'
+      readonly target: Target
+      readonly workload: WorkloadFacts | undefined
+    }
   /** Not in the mesh: to the address that the app asked for, counted. */
   | { readonly kind: 'outside' }
   | { readonly kind: 'refused'; readonly refusal: Refusal; readonly service?: ServiceName }
@@ -38,15 +42,15 @@ export function routeOutbound(
     const entry = tables.service(key)
     if (entry === undefined) return { kind: 'ask' }
     const found = entry.port(port, familyOf(address), external)
-    if (found?.view.refusal !== undefined) return refused(found.view.refusal, entry.view)
+    if (found?.view.refusal !== undefined) return refused(found.view.refusal, entry.name)
     if (found !== undefined) {
-      return { kind: 'service', service: entry.view, balancer: found.balancer }
+      return { kind: 'service', service: entry.name, balancer: found.balancer }
     }
   }
   const owner = answer.services.find(({ external }) => !external)
   if (owner !== undefined) {
     const refusal = refuse('noSuchPort', `service ${owner.key} has no port ${port}`)
-    return refused(refusal, tables.service(owner.key)?.view)
+    return refused(refusal, tables.service(owner.key)?.name)
   }
   if (answer.workload === '') return outside(address, port, settings)
   return toWorkload(address, port, tables.workload(answer.workload), answer.workload)
@@ -78,7 +82,7 @@ function outside(address: string, port: number, settings: RouteSettings): Route 
 function toWorkload(
   address: string,
   port: number,
-  workload: Workload | undefined,
+  workload: WorkloadFacts | undefined,
   uid: string,
 ): Route {
   const target = { key: targetKey(address, port), address, port, workload: uid }

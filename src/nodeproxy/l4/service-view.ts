@@ -1,4 +1,3 @@
-import type { Target } from '../balance/target.ts'
 import type { Refusal } from '../policy/refusal.ts'
 
 /**
@@ -9,9 +8,10 @@ export interface PortView {
   readonly family: 4 | 6
   /** For connections to the service's external addresses, where that makes a difference. */
   readonly external: boolean
-  readonly targets: readonly Target[]
   /** Why there are no targets. */
   readonly refusal: Refusal | undefined
+  /** Which of the table's endpoints are targets; undefined: all. */
+  readonly endpoints: Uint32Array | undefined
 }
 
 /** How telemetry names a service. */
@@ -23,10 +23,12 @@ export interface ServiceName {
 }
 
 /**
- * What a worker needs of a service, as plain data: kube-proxy's rules are applied already. One
- * service is one unit of publication.
+ * What a worker needs of a service: kube-proxy's rules are applied already. One service is one unit
+ * of publication.
  */
-export interface ServiceView extends ServiceName {
-  readonly clientAffinitySeconds: number
+export interface ServiceView {
+  readonly key: string
+  /** See flat/service-table.ts. All workers read the same one. */
+  readonly table: SharedArrayBuffer
   readonly ports: readonly PortView[]
 }

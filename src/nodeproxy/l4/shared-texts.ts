@@ -1,11 +1,11 @@
-import type { Locality, Workload } from '../../model/resources.ts'
+import type { WorkloadFacts } from '../flat/profile.ts'
 
 /**
  * Keeps texts that many workloads have once: what comes from another thread has each of them anew.
  */
 export interface SharedTexts {
   /** The same workload, with shared texts. */
-  of(workload: Workload): Workload
+  of(workload: WorkloadFacts): WorkloadFacts
 }
 
 /** Beyond it begins anew: what is kept by nobody else must not stay for ever. */
@@ -13,7 +13,6 @@ const mostTexts = 8_192
 
 export function createSharedTexts(): SharedTexts {
   const texts = new Map<string, string>()
-  const localities = new Map<string, Locality>()
 
   function share(text: string): string {
     const known = texts.get(text)
@@ -23,26 +22,13 @@ export function createSharedTexts(): SharedTexts {
     return text
   }
 
-  function shareLocality(locality: Locality): Locality {
-    const { region, zone, subzone } = locality
-    const key = `${region}/${zone}/${subzone}`
-    const known = localities.get(key)
-    if (known !== undefined) return known
-    if (localities.size >= mostTexts) localities.clear()
-    localities.set(key, locality)
-    return locality
-  }
-
   return {
     of: (workload) => ({
       ...workload,
       cluster: share(workload.cluster),
       namespace: share(workload.namespace),
-      addresses: workload.addresses.map(({ network, ip }) => ({ network: share(network), ip })),
-      node: share(workload.node),
       trustDomain: share(workload.trustDomain),
       serviceAccount: share(workload.serviceAccount),
-      locality: shareLocality(workload.locality),
       owner: share(workload.owner),
       ownerKind: share(workload.ownerKind),
       canonicalName: share(workload.canonicalName),

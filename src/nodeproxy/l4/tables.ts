@@ -1,8 +1,11 @@
-import type { Workload } from '../../model/resources.ts'
 import { type Balancer, type BalanceState, createBalancer } from '../balance/balancer.ts'
 import { targetKey } from '../balance/target.ts'
+import type { WorkloadFacts } from '../flat/profile.ts'
+import { headOf, openServiceTable } from '../flat/service-table.ts'
+import { nearTargets } from './near-targets.ts'
 import type { PortView, ServiceName, ServiceView } from './service-view.ts'
 import { createSharedTexts } from './shared-texts.ts'
+import { targetListOf } from './target-list.ts'
 
 /** A service that has an address, and whether it is one of its external ones. */
 export interface ServiceRef {
@@ -23,17 +26,21 @@ export interface Tables {
   /** Undefined: not known here; ask. */
   address(ip: string): AddressAnswer | undefined
   service(key: string): ServiceEntry | undefined
-  workload(uid: string): Workload | undefined
+  workload(uid: string): WorkloadFacts | undefined
   /** The workload with this address, when that is known already. */
-  workloadAt(ip: string): Workload | undefined
+  workloadAt(ip: string): WorkloadFacts | undefined
   /**
    * A service known here with this address and port as an endpoint: whom telemetry names for it.
    */
-  serviceBehind(ip: string, port: number, workload: Workload | undefined): ServiceName | undefined
+  serviceBehind(
+    ip: string,
+    port: number,
+    workload: WorkloadFacts | undefined,
+  ): ServiceName | undefined
 }
 
 export interface ServiceEntry {
-  readonly view: ServiceView
+  readonly name: ServiceName
   /** Undefined: the service has no such port. */
   port(port: number, family: 4 | 6, external: boolean): PortEntry | undefined
 }
@@ -48,40 +55,75 @@ export interface MutableTables extends Tables {
   setService(key: string, view: ServiceView | undefined): void
   /** A service of which only the name is known, for telemetry. */
   setServiceName(key: string, name: ServiceName | undefined): void
-  setWorkload(uid: string, workload: Workload | undefined): void
-  counts(): { addresses: number; services: number; workloads: number }
+  setWorkload(uid: string, workload: WorkloadFacts | undefined): void
+  /** What was made to serve connections, and was not used since this was called last. */
+  rest(): void
+  counts(): TableCounts
+}
+
+export interface TableCounts {
+  readonly addresses: number
+  readonly services: number
+  /** Of these services. */
+  readonly endpoints: number
+  /** Of their tables, which all threads share. */
+  readonly sharedBytes: number
+  readonly workloads: number
+}
+
+/** A service as it was sent, and while it is in use what is made of that. */
+interface Held {
+  readonly view: ServiceView
+  readonly endpoints: number
+  /** Keys of its targets that may be pods of this node. */
+  readonly near: readonly string[]
+  entry: ServiceEntry | undefined
+  used: boolean
 }
 
 /**
  * A worker's tables. An entry is immutable and swapped whole; connections keep what they started
  * with.
+ * @param node that it is on
  */
-export function createTables(state: BalanceState): MutableTables {
+export function createTables(state: BalanceState, node: string): MutableTables {
   const addresses = new Map<string, AddressAnswer>()
-  const services = new Map<string, ServiceEntry>()
-  const workloads = new Map<string, Workload>()
+  const services = new Map<string, Held>()
+  const workloads = new Map<string, WorkloadFacts>()
   const texts = createSharedTexts()
-  const behind = new Map<string, ServiceView>()
+  const behind = new Map<string, string>()
   const names = new Map<string, ServiceName>()
+  const sum = { endpoints: 0, sharedBytes: 0 }
 
   function removeService(key: string): void {
     const before = services.get(key)
     if (before === undefined) return
     services.delete(key)
-    for (const name of targetKeys(before.view)) {
-      if (behind.get(name)?.key === key) behind.delete(name)
-    }
+    sum.endpoints -= before.endpoints
+    sum.sharedBytes -= before.view.table.byteLength
+    for (const target of before.near) if (behind.get(target) === key) behind.delete(target)
+  }
+
+  function service(key: string): ServiceEntry | undefined {
+    const held = services.get(key)
+    if (held === undefined) return undefined
+    held.used = true
+    held.entry ??= createServiceEntry(held.view, state)
+    return held.entry
   }
 
   return {
     address: (ip) => addresses.get(ip),
-    service: (key) => services.get(key),
+    service,
     workload: (uid) => workloads.get(uid),
     workloadAt(ip) {
       return workloads.get(addresses.get(ip)?.workload ?? '')
     },
-    serviceBehind: (ip, port, workload) =>
-      behind.get(targetKey(ip, port)) ?? names.get(workload?.services?.[0] ?? ''),
+    serviceBehind(ip, port, workload) {
+      const key = behind.get(targetKey(ip, port))
+      const known = key === undefined ? undefined : service(key)
+      return known?.name ?? names.get(workload?.services?.[0] ?? '')
+    },
     setAddress(ip, answer) {
       if (answer === undefined) addresses.delete(ip)
       else addresses.set(ip, answer)
@@ -89,8 +131,12 @@ export function createTables(state: BalanceState): MutableTables {
     setService(key, view) {
       removeService(key)
       if (view === undefined) return
-      services.set(key, createServiceEntry(view, state))
-      for (const name of targetKeys(view)) if (!behind.has(name)) behind.set(name, view)
+      const table = openServiceTable(view.table)
+      const near = nearTargets(table, view.ports, node)
+      services.set(key, { view, endpoints: table.count, near, entry: undefined, used: false })
+      sum.endpoints += table.count
+      sum.sharedBytes += view.table.byteLength
+      for (const target of near) if (!behind.has(target)) behind.set(target, key)
     },
     setServiceName(key, name) {
       if (name === undefined) names.delete(key)
@@ -100,35 +146,53 @@ export function createTables(state: BalanceState): MutableTables {
       if (workload === undefined) workloads.delete(uid)
       else workloads.set(uid, texts.of(workload))
     },
+    rest: () => rest(services.values()),
     counts: () => ({
       addresses: addresses.size,
       services: services.size,
+      ...sum,
       workloads: workloads.size,
     }),
   }
 }
 
-function createServiceEntry(view: ServiceView, state: BalanceState): ServiceEntry {
-  const clientAffinitySeconds = view.clientAffinitySeconds
-  const entries = new Map<string, PortEntry>(
-    view.ports.map((port) => {
-      const name = portKey(port.port, port.family, port.external)
-      const options = { name: `${view.key} ${name}`, targets: port.targets, clientAffinitySeconds }
-      return [name, { view: port, balancer: createBalancer(options, state) }]
-    }),
-  )
-  return {
-    view,
-    port: (port, family, external) =>
-      (external ? entries.get(portKey(port, family, true)) : undefined) ??
-      entries.get(portKey(port, family, false)),
+function rest(services: Iterable<Held>): void {
+  for (const held of services) {
+    if (!held.used) held.entry = undefined
+    held.used = false
   }
 }
 
-function portKey(port: number, family: 4 | 6, external: boolean): string {
-  return `${port}/${family}${external ? '/external' : ''}`
+function createServiceEntry(view: ServiceView, state: BalanceState): ServiceEntry {
+  const table = openServiceTable(view.table)
+  const { key, namespace, name, hostname, clientIpAffinitySeconds } = headOf(table)
+  const ports = new Map<PortView, PortEntry>()
+
+  function entryOf(found: PortView): PortEntry {
+    const known = ports.get(found)
+    if (known !== undefined) return known
+    const options = {
+      name: `${key} ${portKey(found)}`,
+      targets: targetListOf(table, found.port, found.endpoints),
+      clientAffinitySeconds: clientIpAffinitySeconds,
+    }
+    const entry = { view: found, balancer: createBalancer(options, state) }
+    ports.set(found, entry)
+    return entry
+  }
+
+  return {
+    name: { key, namespace, name, hostname },
+    port(port, family, external) {
+      const ofPort = view.ports.filter((one) => one.port === port && one.family === family)
+      const found =
+        (external ? ofPort.find((one) => one.external) : undefined) ??
+        ofPort.find((one) => !one.external)
+      return found === undefined ? undefined : entryOf(found)
+    },
+  }
 }
 
-function* targetKeys(view: ServiceView): Generator<string> {
-  for (const { targets } of view.ports) for (const { key } of targets) yield key
+function portKey({ port, family, external }: PortView): string {
+  return `${port}/${family}${external ? '/external' : ''}`
 }

@@ -99,7 +99,7 @@ export async function openParts(
       (_, index) => (message) => pool.send(index, message),
     ),
     node: options.node,
-    zone: () => zoneOfNode(store.tables, options.node),
+    zone: () => zoneOfNode(store.tables),
   })
   undo.defer(() => publisher.close())
   publishers.push(publisher)

@@ -121,6 +121,7 @@ function report(worker: WorkerRuntime): WorkerReport {
   }
   balance.affinity.expire(monotonicMs())
   balance.health.expire(monotonicMs())
+  tables.rest()
   const accessLines = worker.accessLines.join('')
   worker.accessLines.length = 0
   const open: Record<number, number> = {}

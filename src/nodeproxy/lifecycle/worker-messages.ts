@@ -1,8 +1,8 @@
-import type { Workload } from '../../model/resources.ts'
+import type { WorkloadFacts } from '../flat/profile.ts'
 import type { FlowSettings } from '../l4/flow-context.ts'
 import type { PodView } from '../l4/pod.ts'
 import type { ServiceName, ServiceView } from '../l4/service-view.ts'
-import type { AddressAnswer } from '../l4/tables.ts'
+import type { AddressAnswer, TableCounts } from '../l4/tables.ts'
 import type { KernelFds, PodListeners } from '../kernel/kernel.ts'
 import type { SeriesDelta } from '../telemetry/accumulator.ts'
 import type { ConnectionTotals } from '../telemetry/connections.ts'
@@ -68,7 +68,11 @@ export type ToWorker =
   | { readonly kind: 'unanswered'; readonly ip: string }
   | { readonly kind: 'service'; readonly key: string; readonly view: ServiceView | undefined }
   | { readonly kind: 'serviceName'; readonly key: string; readonly name: ServiceName | undefined }
-  | { readonly kind: 'workload'; readonly uid: string; readonly workload: Workload | undefined }
+  | {
+      readonly kind: 'workload'
+      readonly uid: string
+      readonly workload: WorkloadFacts | undefined
+    }
   | { readonly kind: 'affinity'; readonly entry: AffinityEntry }
   | { readonly kind: 'settings'; readonly settings: WorkerSettings }
   /** Stop accepting; connections go on. */
@@ -148,11 +152,7 @@ export interface WorkerReport {
   readonly askTimeouts: number
   readonly asksRefused: number
   readonly waiting: number
-  readonly tables: {
-    readonly addresses: number
-    readonly services: number
-    readonly workloads: number
-  }
+  readonly tables: TableCounts
   readonly ejected: number
   readonly freePairSlots: number
 }

@@ -85,7 +85,7 @@ export function createWorkerRuntime(
   const context: WorkerRuntime['context'] = {
     podById: (podId) => pods.byId(podId),
     podByAddress: (ip) => pods.byAddress(ip),
-    tables: createTables(balance),
+    tables: createTables(balance, options.node),
     balance,
     asker: createAsker({
       send: (ip, podUid) => post({ kind: 'ask', ip, podUid }),

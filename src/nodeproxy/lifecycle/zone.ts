@@ -1,10 +1,9 @@
-import type { MeshTables } from '../../model/tables.ts'
+import type { NodeTables } from '../config/node-tables.ts'
 
 /** The zone of a node, as its own pods' workloads tell it; empty while there is none. */
-export function zoneOfNode(tables: MeshTables, node: string): string {
-  for (const resource of tables.resources.values()) {
-    if (resource.type !== 'workload' || resource.node !== node) continue
-    const { zone } = resource.locality
+export function zoneOfNode(tables: Pick<NodeTables, 'enrolments' | 'workload'>): string {
+  for (const { workload } of tables.enrolments()) {
+    const zone = tables.workload(workload)?.locality.zone ?? ''
     if (zone !== '') return zone
   }
   return ''

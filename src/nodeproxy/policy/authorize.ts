@@ -1,11 +1,11 @@
-import type { Workload } from '../../model/resources.ts'
+import type { WorkloadFacts } from '../flat/profile.ts'
 import type { Refusal } from './refusal.ts'
 
 /** What a decision about one connection may rest on. */
 export interface ConnectionFacts {
   readonly direction: 'outbound' | 'inbound'
-  readonly source: Workload | undefined
-  readonly destination: Workload | undefined
+  readonly source: WorkloadFacts | undefined
+  readonly destination: WorkloadFacts | undefined
   readonly destinationAddress: string
   readonly destinationPort: number
   /**

@@ -1,4 +1,4 @@
-import type { Workload } from '../../model/resources.ts'
+import type { WorkloadFacts } from '../flat/profile.ts'
 import type { ServiceName } from '../l4/service-view.ts'
 
 /**
@@ -36,8 +36,8 @@ export type Reporter = 'source' | 'destination'
 
 export interface LabelFacts {
   readonly reporter: Reporter
-  readonly source: Workload | undefined
-  readonly destination: Workload | undefined
+  readonly source: WorkloadFacts | undefined
+  readonly destination: WorkloadFacts | undefined
   readonly service: ServiceName | undefined
   /** Let through to an address outside the mesh. */
   readonly outside: boolean
@@ -80,7 +80,7 @@ export function istioLabels(facts: LabelFacts): IstioLabels {
 }
 
 /** Istio names the owner (a Deployment, say), not the pod; a pod without one names itself. */
-export function workloadName(workload: Workload | undefined): string {
+export function workloadName(workload: WorkloadFacts | undefined): string {
   return workload === undefined ? '' : workload.owner || workload.name
 }
 

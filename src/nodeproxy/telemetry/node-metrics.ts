@@ -145,12 +145,13 @@ function registerReactors(registry: Registry, from: NodeReadings): void {
     "Entries of a worker's tables",
     ['worker', 'table'],
     () =>
-      from.reports().flatMap((report, worker) =>
-        Object.entries(report.tables).map(([table, value]) => ({
+      from.reports().flatMap((report, worker) => {
+        const { sharedBytes: _, ...entries } = report.tables
+        return Object.entries(entries).map(([table, value]) => ({
           labels: { worker: String(worker), table },
           value,
-        })),
-      ),
+        }))
+      }),
   )
   gauge(
     registry,

@@ -1,5 +1,5 @@
 import { hasExternal } from '../../model/destination.ts'
-import type { Resource, Service } from '../../model/resources.ts'
+import type { Resource } from '../../model/resources.ts'
 import type { ConfigStore, Resolution, StoreChange } from '../config/interfaces.ts'
 import type { AddressAnswer } from '../l4/tables.ts'
 import type { ToWorker } from '../lifecycle/worker-messages.ts'
@@ -107,7 +107,9 @@ function answer(state: State, worker: number, ip: string, resolution: Resolution
     return
   }
   const found = answerOf(state, ip)
-  for (const { key } of found.services) sendService(state, worker, key)
+  for (const { key } of found.services) {
+    if (!holds(state, `service/${key}`, worker)) sendService(state, [worker], key)
+  }
   if (found.workload !== '') sendWorkload(state, worker, found.workload)
   const workers = state.addresses.get(ip)?.workers ?? new Set()
   workers.add(worker)
@@ -130,15 +132,15 @@ function placeOf(state: State): ClientPlace {
   return { node: state.node, zone: state.zone() }
 }
 
-/** With the workloads behind it first, so that no connection goes to an endpoint without a name. */
-function sendService(state: State, worker: number, key: string): void {
-  const service = state.store.tables.service(key)
-  if (service === undefined) return
-  for (const { workload } of service.endpoints) {
-    if (workload !== '') sendWorkload(state, worker, workload)
+/** With all that is known of the workloads behind it; workers share its table. */
+function sendService(state: State, workers: Iterable<number>, key: string): void {
+  const table = state.store.tables.serviceTable(key)
+  if (table === undefined) return
+  const view = serviceView(table, placeOf(state))
+  for (const worker of workers) {
+    hold(state, `service/${key}`, worker)
+    state.workers[worker]?.({ kind: 'service', key, view })
   }
-  hold(state, `service/${key}`, worker)
-  state.workers[worker]?.({ kind: 'service', key, view: serviceView(service, placeOf(state)) })
 }
 
 function sendWorkload(state: State, worker: number, uid: string): void {
@@ -146,11 +148,12 @@ function sendWorkload(state: State, worker: number, uid: string): void {
   if (workload === undefined || holds(state, `workload/${uid}`, worker)) return
   for (const key of workload.services ?? []) sendServiceName(state, worker, key)
   hold(state, `workload/${uid}`, worker)
-  state.workers[worker]?.({ kind: 'workload', uid, workload })
+  const { addresses: _, locality: __, node: ___, ready: ____, ...facts } = workload
+  state.workers[worker]?.({ kind: 'workload', uid, workload: facts })
 }
 
 function sendServiceName(state: State, worker: number, key: string): void {
-  const service = state.store.tables.service(key)
+  const service = state.store.tables.serviceHead(key)
   if (service === undefined || holds(state, `name/${key}`, worker)) return
   hold(state, `name/${key}`, worker)
   state.workers[worker]?.({ kind: 'serviceName', key, name: serviceName(service) })
@@ -168,6 +171,9 @@ function holds(state: State, name: string, worker: number): boolean {
 
 function applyChange(state: State, change: StoreChange): void {
   for (const resource of change.upserts) renew(state, resource)
+  for (const key of change.services) {
+    sendService(state, [...(state.held.get(`service/${key}`) ?? [])], key)
+  }
   const doubtful = new Set(change.resolved)
   for (const resource of change.upserts) {
     for (const ip of addressesOf(resource)) doubtful.add(ip)
@@ -185,22 +191,14 @@ function applyChange(state: State, change: StoreChange): void {
   }
 }
 
-/** Sends the new state of a service or workload to those that hold it. */
+/** Sends the new state of a workload to those that hold it. */
 function renew(state: State, resource: Resource): void {
-  if (resource.type === 'service') {
-    renewService(state, resource)
-  } else if (resource.type === 'workload') {
-    const name = `workload/${resource.uid}`
-    const workers = state.held.get(name) ?? new Set()
-    state.held.delete(name)
-    for (const worker of workers) sendWorkload(state, worker, resource.uid)
-  }
-}
-
-function renewService(state: State, service: Service): void {
-  for (const worker of state.held.get(`service/${service.key}`) ?? []) {
-    sendService(state, worker, service.key)
-  }
+  if (resource.type !== 'workload') return
+  const name = `workload/${resource.uid}`
+  const workers = state.held.get(name)
+  if (workers === undefined) return
+  state.held.delete(name)
+  for (const worker of workers) sendWorkload(state, worker, resource.uid)
 }
 
 /** What was said of this address may be wrong now: workers ask again when they need it. */
@@ -241,12 +239,7 @@ function sweep(state: State): void {
   }
   for (const { answer: said } of state.addresses.values()) {
     useWorkload(said.workload)
-    for (const { key } of said.services) {
-      used.add(`service/${key}`)
-      for (const { workload } of state.store.tables.service(key)?.endpoints ?? []) {
-        useWorkload(workload)
-      }
-    }
+    for (const { key } of said.services) used.add(`service/${key}`)
   }
   for (const uid of state.pinned.keys()) useWorkload(uid)
   for (const name of state.held.keys()) if (!used.has(name)) takeBack(state, name)

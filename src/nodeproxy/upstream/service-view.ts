@@ -1,7 +1,8 @@
 import { familyOf } from '../../model/ip.ts'
-import type { NetworkAddress, Service } from '../../model/resources.ts'
-import { type ServiceChoice, serviceEndpoints } from '../../model/service-endpoints.ts'
-import { targetKey } from '../balance/target.ts'
+import type { NetworkAddress } from '../../model/resources.ts'
+import { chooseEndpoints, type EndpointChoice } from '../../model/service-endpoints.ts'
+import { endpointListOf } from '../flat/endpoint-list.ts'
+import { headOf, openServiceTable, type ServiceHead } from '../flat/service-table.ts'
 import type { PortView, ServiceName, ServiceView } from '../l4/service-view.ts'
 import { refuse } from '../policy/refusal.ts'
 
@@ -14,14 +15,18 @@ export interface ClientPlace {
 /**
  * A service as its node's workers need it: for each port, family and kind of address its endpoints.
  */
-export function serviceView(service: Service, place: ClientPlace): ServiceView {
+export function serviceView(buffer: SharedArrayBuffer, place: ClientPlace): ServiceView {
+  const table = openServiceTable(buffer)
+  const service = headOf(table)
+  const list = endpointListOf(table)
   return {
-    ...serviceName(service),
-    clientAffinitySeconds: service.clientIpAffinitySeconds,
+    key: service.key,
+    table: buffer,
     ports: asksOf(service).flatMap(({ address, external }) =>
       service.ports.map(({ port }) => {
-        const choice = serviceEndpoints(service, { address, port, ...place })
-        return portView(service, { port, family: numberOf(address), external }, choice)
+        const choice = chooseEndpoints(service, list, { address, port, ...place })
+        const view = { port, family: numberOf(address), external } as const
+        return portView(service.key, view, choice, table.count)
       }),
     ),
   }
@@ -35,7 +40,7 @@ export function serviceName({ key, namespace, name, hostname }: ServiceName): Se
  * One address of each kind that makes a difference: families, and external ones where policy is
  * local.
  */
-function asksOf(service: Service): readonly { address: NetworkAddress; external: boolean }[] {
+function asksOf(service: ServiceHead): readonly { address: NetworkAddress; external: boolean }[] {
   const externals = service.externalAddresses ?? []
   const isExternal = ({ network, ip }: NetworkAddress): boolean =>
     externals.some((one) => one.ip === ip && one.network === network)
@@ -49,22 +54,18 @@ function asksOf(service: Service): readonly { address: NetworkAddress; external:
 }
 
 function portView(
-  service: Service,
-  port: Pick<PortView, 'port' | 'family' | 'external'>,
-  choice: ServiceChoice,
+  key: string,
+  view: Pick<PortView, 'port' | 'family' | 'external'>,
+  choice: EndpointChoice,
+  all: number,
 ): PortView {
   if (choice.kind === 'refused') {
-    const subject = `service ${service.key} port ${port.port}, IPv${port.family}`
-    return { ...port, targets: [], refusal: refuse(choice.reason, subject) }
+    const subject = `service ${key} port ${view.port}, IPv${view.family}`
+    return { ...view, refusal: refuse(choice.reason, subject), endpoints: undefined }
   }
-  const targets = choice.targets.map((target) => ({
-    key: targetKey(target.address.ip, target.port),
-    address: target.address.ip,
-    port: target.port,
-    workload: target.endpoint.workload,
-    node: target.endpoint.node,
-  }))
-  return { ...port, targets, refusal: undefined }
+  const { indexes } = choice
+  const endpoints = indexes.length === all ? undefined : Uint32Array.from(indexes)
+  return { ...view, refusal: undefined, endpoints }
 }
 
 function numberOf({ ip }: NetworkAddress): 4 | 6 {

@@ -5,7 +5,7 @@ import { rememberClients, rendezvous } from '../../../../src/nodeproxy/balance/a
 import { type BalanceState, createBalancer } from '../../../../src/nodeproxy/balance/balancer.ts'
 import type { Tried } from '../../../../src/nodeproxy/balance/picker.ts'
 import { trackHealth } from '../../../../src/nodeproxy/balance/health.ts'
-import { seededRandom, targets } from './support.ts'
+import { listOf, seededRandom, targets } from './support.ts'
 
 function state(seed = 1): BalanceState {
   return {
@@ -28,7 +28,7 @@ test('an ejected target is never picked while another one is left, and comes bac
         const all = targets(count)
         const mine = state(seed)
         const balancer = createBalancer(
-          { name: 's 80', targets: all, clientAffinitySeconds: 0 },
+          { name: 's 80', targets: listOf(all), clientAffinitySeconds: 0 },
           mine,
         )
         const out = new Set(ejectedIndexes.flatMap((index) => all[index]?.key ?? []))
@@ -49,7 +49,10 @@ test('an ejected target is never picked while another one is left, and comes bac
 
 test('no targets: nothing is picked, with and without affinity', () => {
   for (const clientAffinitySeconds of [0, 10]) {
-    const balancer = createBalancer({ name: 's 80', targets: [], clientAffinitySeconds }, state())
+    const balancer = createBalancer(
+      { name: 's 80', targets: listOf([]), clientAffinitySeconds },
+      state(),
+    )
     assert.equal(balancer.pick('c', tried(), 0), undefined)
   }
 })
@@ -57,10 +60,10 @@ test('no targets: nothing is picked, with and without affinity', () => {
 test('a client keeps its target when targets are added, until its time is over', () => {
   const mine = state()
   const options = { name: 's 80', clientAffinitySeconds: 10 }
-  const before = createBalancer({ ...options, targets: targets(3) }, mine)
+  const before = createBalancer({ ...options, targets: listOf(targets(3)) }, mine)
   const clients = Array.from({ length: 40 }, (_, index) => `10.2.0.${index}`)
   const first = new Map(clients.map((client) => [client, before.pick(client, tried(), 0)?.key]))
-  const after = createBalancer({ ...options, targets: targets(9) }, mine)
+  const after = createBalancer({ ...options, targets: listOf(targets(9)) }, mine)
   for (const client of clients) {
     assert.equal(after.pick(client, tried(), 9_999)?.key, first.get(client))
   }
@@ -72,7 +75,7 @@ test('a client keeps its target when targets are added, until its time is over',
 
 test('affinity: workers that share nothing choose alike; a failed target is left for good', () => {
   const all = targets(5)
-  const options = { name: 's 80', targets: all, clientAffinitySeconds: 60 }
+  const options = { name: 's 80', targets: listOf(all), clientAffinitySeconds: 60 }
   const [one, other] = [createBalancer(options, state(1)), createBalancer(options, state(2))]
   for (let index = 0; index < 50; index += 1) {
     assert.equal(one.pick(`c${index}`, tried(), 0)?.key, other.pick(`c${index}`, tried(), 0)?.key)
@@ -84,10 +87,10 @@ test('affinity: workers that share nothing choose alike; a failed target is left
 })
 
 test('the rendezvous hash spreads clients over all targets', () => {
-  const all = targets(4)
+  const all = listOf(targets(4))
   const counts = new Map<string, number>()
   for (let index = 0; index < 4_000; index += 1) {
-    const key = rendezvous(`10.0.${index >> 8}.${index & 255}`, all)?.key ?? ''
+    const key = all.keyAt(rendezvous(`10.0.${index >> 8}.${index & 255}`, all, undefined) ?? -1)
     counts.set(key, (counts.get(key) ?? 0) + 1)
   }
   for (const count of counts.values()) assert.ok(count > 850 && count < 1_150, `${count}`)
@@ -112,7 +115,10 @@ test('where there is a choice, no other target of a node that is silent', () => 
     { ...c, node: 'n2' },
   ]
   for (const clientAffinitySeconds of [0, 60]) {
-    const balancer = createBalancer({ name: 's 80', targets: all, clientAffinitySeconds }, state())
+    const balancer = createBalancer(
+      { name: 's 80', targets: listOf(all), clientAffinitySeconds },
+      state(),
+    )
     const met: Tried = { keys: [a.key], silentNodes: ['n1'] }
     for (let client = 0; client < 20; client += 1) {
       assert.equal(balancer.pick(`${client}`, met, 0)?.key, c.key)

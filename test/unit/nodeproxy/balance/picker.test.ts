@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import { leastRequestPicker } from '../../../../src/nodeproxy/balance/picker.ts'
-import { seededRandom, targets } from './support.ts'
+import { listOf, seededRandom, targets } from './support.ts'
 
 test('a target that was tried is never picked again, and the last one left is', () => {
   fc.assert(
@@ -14,7 +14,8 @@ test('a target that was tried is never picked again, and the last one left is', 
         const all = targets(count)
         const tried = triedIndexes.flatMap((index) => all[index]?.key ?? [])
         const picker = leastRequestPicker({
-          targets: all,
+          targets: listOf(all),
+          candidates: undefined,
           inFlight: new Map(),
           random: seededRandom(seed),
           staleAtMs: Number.POSITIVE_INFINITY,
@@ -31,7 +32,8 @@ test('a target that was tried is never picked again, and the last one left is', 
 test('with equal load every target gets its share within a tenth', () => {
   const all = targets(7)
   const picker = leastRequestPicker({
-    targets: all,
+    targets: listOf(all),
+    candidates: undefined,
     inFlight: new Map(),
     random: seededRandom(42),
     staleAtMs: Number.POSITIVE_INFINITY,
@@ -51,7 +53,8 @@ test('of two choices the one with fewer open connections wins, so load evens out
   const inFlight = new Map<string, number>()
   const random = seededRandom(7)
   const picker = leastRequestPicker({
-    targets: all,
+    targets: listOf(all),
+    candidates: undefined,
     inFlight,
     random,
     staleAtMs: Number.POSITIVE_INFINITY,
@@ -72,7 +75,8 @@ test('with two targets the busier one is never picked', () => {
     fc.property(fc.integer(), fc.nat(100), fc.nat(100), (seed, loadA, loadB) => {
       fc.pre(loadA !== loadB)
       const picker = leastRequestPicker({
-        targets: [a, b],
+        targets: listOf([a, b]),
+        candidates: undefined,
         inFlight: new Map([
           [a.key, loadA],
           [b.key, loadB],

@@ -1,5 +1,10 @@
+import assert from 'node:assert/strict'
 import type { Random } from '../../../../src/nodeproxy/balance/picker.ts'
-import { type Target, targetKey } from '../../../../src/nodeproxy/balance/target.ts'
+import {
+  type Target,
+  type TargetList,
+  targetKey,
+} from '../../../../src/nodeproxy/balance/target.ts'
 
 /** `count` targets with addresses of their own. */
 export function targets(count: number): readonly Target[] {
@@ -7,6 +12,17 @@ export function targets(count: number): readonly Target[] {
     const address = `10.1.0.${index + 1}`
     return { key: targetKey(address, 80), address, port: 80, workload: `w${index}` }
   })
+}
+
+export function listOf(targets: readonly Target[]): TargetList {
+  const at = (index: number): Target => targets[index] ?? assert.fail(`no target ${index}`)
+  return {
+    length: targets.length,
+    at,
+    keyAt: (index) => at(index).key,
+    nodeAt: (index) => at(index).node ?? '',
+    indexOf: (key) => targets.findIndex((target) => target.key === key),
+  }
 }
 
 /** mulberry32: small, and good enough to spread picks. */

@@ -15,6 +15,7 @@ import { systemClock } from '../../../../src/nodeproxy/config/system-clock.ts'
 import { loadYaml } from '../../../../src/operator/compile/load-yaml.ts'
 import { startLabServer } from '../../../../src/operator/lab-server.ts'
 import { readGolden } from '../../operator/golden-input.ts'
+import { heldBy } from './support.ts'
 
 const shop = loadYaml(readGolden('shop.in.yaml'), 'shop.in.yaml').objects
 
@@ -62,7 +63,7 @@ test('pods of the node come by themselves, services when they are used', async (
   assert.equal(store.get('11111111-0000-0000-0000-000000000003')?.name, 'client')
   assert.equal(store.get('11111111-0000-0000-0000-000000000002'), undefined)
   assert.deepEqual(await store.resolve('10.96.0.10', 'client'), { state: 'known' })
-  const destination = destinationOf(store.tables, { network: 'default', ip: '10.96.0.10' }, 80)
+  const destination = destinationOf(heldBy(store), { network: 'default', ip: '10.96.0.10' }, 80)
   assert.ok(destination.kind === 'service')
   assert.equal(destination.service.endpoints.length, 2)
   for (const { workload } of destination.service.endpoints) {

@@ -12,6 +12,7 @@ import { createPublisher } from '../../../../src/operator/publish/publisher.ts'
 import { makeAuthority } from '../../../../src/operator/serving/certificates.ts'
 import { readGolden } from '../../operator/golden-input.ts'
 import { eventually, openSite } from './grpc-support.ts'
+import { heldBy } from './support.ts'
 
 const shop = compile(loadYaml(readGolden('shop.in.yaml'), 'shop.in.yaml').objects).resources
 const webKey = 'shop/web.shop.svc.cluster.local'
@@ -31,7 +32,7 @@ test('pods of the node come by themselves, services when they are used', async (
   assert.equal(store.get('11111111-0000-0000-0000-000000000003')?.name, 'client')
   assert.equal(store.get('11111111-0000-0000-0000-000000000002'), undefined)
   assert.deepEqual(await store.resolve('10.96.0.10', 'client'), { state: 'known' })
-  const destination = destinationOf(store.tables, { network: 'default', ip: '10.96.0.10' }, 80)
+  const destination = destinationOf(heldBy(store), { network: 'default', ip: '10.96.0.10' }, 80)
   assert.ok(destination.kind === 'service')
   assert.equal(destination.service.endpoints.length, 2)
   assert.deepEqual(await store.resolve('192.0.2.1', 'client'), { state: 'absent' })

@@ -8,7 +8,7 @@ import type { StoreChange } from '../../../../src/nodeproxy/config/interfaces.ts
 import type { ResolverLimits } from '../../../../src/nodeproxy/config/resolver.ts'
 import { createStore } from '../../../../src/nodeproxy/config/store.ts'
 import { endpoint, enrolment, pod, service } from '../../model/builders.ts'
-import { fakeClock, fakeSource } from './support.ts'
+import { fakeClock, fakeSource, heldBy } from './support.ts'
 
 const name = (ip: string) => addressSubscription('default', ip)
 const web = service('web', { addresses: ['10.96.0.1'], endpoints: [endpoint('10.0.0.1')] })
@@ -94,7 +94,7 @@ test('an unknown address is asked for once, all who wait get the answer', async 
     assert.deepEqual(await wait, { state: 'known' })
   }
   const at = { network: store.network, ip: '10.96.0.1' }
-  assert.equal(destinationOf(store.tables, at, 80).kind, 'service')
+  assert.equal(destinationOf(heldBy(store), at, 80).kind, 'service')
   // From now on without waiting and without asking.
   assert.deepEqual(store.resolve('10.96.0.1', 'a'), { state: 'known' })
   assert.equal(source.said.length, 3)
@@ -308,12 +308,16 @@ test('listeners see the new tables, before the source is told', () => {
   assert.equal(seen.length, 2)
 })
 
-test('tables that somebody holds do not change under him', () => {
+test('what somebody was given of the tables does not change under him', () => {
   const { source, store } = connected()
-  const before = store.tables
   source.deliver({ upserts: [web] })
-  assert.equal(before.service(web.key), undefined)
-  assert.ok(store.tables.service(web.key) !== undefined)
+  const before = store.tables.service(web.key)
+  const table = store.tables.serviceTable(web.key) ?? assert.fail()
+  const bytes = Buffer.from(table).toString('hex')
+  source.deliver({ upserts: [{ ...web, name: 'other' }] })
+  assert.deepEqual(before, web)
+  assert.equal(Buffer.from(table).toString('hex'), bytes, 'workers read it')
+  assert.equal(store.tables.service(web.key)?.name, 'other')
 })
 
 test('closing lets nobody wait, and leaves no timer', async () => {

@@ -4,7 +4,13 @@ import type {
   ConfigStream,
   Delta,
 } from '../../../../src/model/source.ts'
-import type { Clock } from '../../../../src/nodeproxy/config/interfaces.ts'
+import { emptyTables, type MeshTables } from '../../../../src/model/tables.ts'
+import type { Clock, ConfigStore } from '../../../../src/nodeproxy/config/interfaces.ts'
+
+/** What a store holds, as the model has it. */
+export function heldBy({ tables }: ConfigStore): MeshTables {
+  return emptyTables.with({ upserts: [...tables.resources.values()], removals: [] })
+}
 
 /** Time that goes on when the test says so. */
 export interface FakeClock extends Clock {

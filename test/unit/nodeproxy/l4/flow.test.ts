@@ -4,8 +4,7 @@ import test from 'node:test'
 import { DoneReason } from '../../../../src/nodeproxy/io/protocol.ts'
 import { LegFlags } from '../../../../src/nodeproxy/l4/leg.ts'
 import { refuse } from '../../../../src/nodeproxy/policy/refusal.ts'
-import { serviceView } from '../../../../src/nodeproxy/upstream/service-view.ts'
-import { bench, type Bench, pod, service, workload } from './support.ts'
+import { bench, type Bench, pod, service, viewOf, workload } from './support.ts'
 
 const { ECONNREFUSED, EMFILE } = constants.errno
 const place = { node: 'node1', zone: 'zone1' }
@@ -18,8 +17,7 @@ function withService(b: Bench, count = 3): void {
     workload(`w${index}`, `10.9.0.${index + 1}`, 'node2'),
   )
   const shop = service('shop', vip, endpoints)
-  for (const one of endpoints) b.tables.setWorkload(one.uid, one)
-  b.tables.setService(shop.key, serviceView(shop, place))
+  b.tables.setService(shop.key, viewOf(shop, place, endpoints))
   b.tables.setAddress(vip, { services: [{ key: shop.key, external: false }], workload: '' })
 }
 
@@ -36,7 +34,7 @@ test('a service: one of its endpoints, from the client pod, counted in flight', 
   assert.equal(leg.flags, 0, 'the other node takes it by its own interception')
   assert.equal(b.balance.inFlight.get(`${leg.destination}/8080`), 1)
   b.flow.connected(1, 13)
-  assert.equal(b.opened[0]?.destination?.addresses[0]?.ip, leg.destination)
+  assert.equal(b.opened[0]?.destination?.name, `w${Number(leg.destination.slice(-1)) - 1}`)
   b.end(1)
   assert.equal(b.ended[0]?.service?.name, 'shop')
   assert.equal(b.balance.inFlight.size, 0)

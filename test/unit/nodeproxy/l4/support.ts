@@ -1,4 +1,6 @@
+import assert from 'node:assert/strict'
 import type { Service, Workload } from '../../../../src/model/resources.ts'
+import { createNodeTables } from '../../../../src/nodeproxy/config/node-tables.ts'
 import { rememberClients } from '../../../../src/nodeproxy/balance/affinity.ts'
 import type { BalanceState } from '../../../../src/nodeproxy/balance/balancer.ts'
 import { trackHealth } from '../../../../src/nodeproxy/balance/health.ts'
@@ -11,7 +13,9 @@ import type { Leg } from '../../../../src/nodeproxy/l4/leg.ts'
 import type { PodView } from '../../../../src/nodeproxy/l4/pod.ts'
 import { createSlotPool, type SlotPool } from '../../../../src/nodeproxy/l4/slots.ts'
 import { createTables, type MutableTables } from '../../../../src/nodeproxy/l4/tables.ts'
+import type { ServiceView } from '../../../../src/nodeproxy/l4/service-view.ts'
 import type { Authorize } from '../../../../src/nodeproxy/policy/authorize.ts'
+import { type ClientPlace, serviceView } from '../../../../src/nodeproxy/upstream/service-view.ts'
 import { seededRandom } from '../balance/support.ts'
 import { type ManualTime, manualTime } from '../manual-time.ts'
 
@@ -74,6 +78,17 @@ export function service(name: string, ip: string, endpoints: readonly Workload[]
   }
 }
 
+/** As the node's main thread would send it. */
+export function viewOf(
+  shop: Service,
+  place: ClientPlace,
+  workloads: readonly Workload[] = [],
+): ServiceView {
+  const tables = createNodeTables()
+  tables.apply({ upserts: [...workloads, shop], removals: [] })
+  return serviceView(tables.serviceTable(shop.key) ?? assert.fail(), place)
+}
+
 export function pod(podId: number, ipv4: string, changes: Partial<PodView> = {}): PodView {
   return {
     podId,
@@ -131,7 +146,7 @@ export function bench(
     affinity: rememberClients(),
     random: seededRandom(3),
   }
-  const tables = createTables(balance)
+  const tables = createTables(balance, 'node1')
   const time = manualTime()
   const slots = createSlotPool(100, 8)
   const record = {

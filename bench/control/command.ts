@@ -41,7 +41,7 @@ async function run(options: ControlOptions): Promise<void> {
   let node: NodeFigures | undefined
   if (realNode) {
     say('real node …')
-    const sizes = { services: nodeServices, fewEndpoints: 2, manyEndpoints: 22 }
+    const sizes = { services: nodeServices, fewEndpoints: 2, manyEndpoints: 102 }
     node = await measureRealNode({ changes: nodeChanges, ...sizes })
   }
   process.stdout.write(`${output === 'json' ? asJson(figures, node) : asText(figures, node)}\n`)

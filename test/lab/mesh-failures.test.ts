@@ -70,9 +70,13 @@ test('endpoints that fail', async (t) => {
       assert.deepEqual(names(await ask(client, address, 80, { count: 30 })), ['up'])
       const line = await accessLine(mesh, (one) => Number(one['attempts']) > 1)
       assert.equal(line['upstream'], `${up.addresses.v4}:8080`)
-      const metrics = await mesh.proxyOn('node1').metrics()
-      assert.ok(metrics.sum('sluice_connect_retries_total') >= 1)
-      assert.ok(metrics.sum('sluice_endpoints_ejected') >= 1)
+      const proxy = mesh.proxyOn('node1')
+      assert.ok((await proxy.metrics()).sum('sluice_connect_retries_total') >= 1)
+      // Each time for twice as long, so that on a slow machine too it is seen.
+      await waitFor('the other one to be out', async () => {
+        await ask(client, address, 80, { count: 4 })
+        return (await proxy.metrics()).sum('sluice_endpoints_ejected') >= 1
+      })
     },
   )
 

@@ -5,6 +5,7 @@
 #include "base/poll_watch.h"
 #include "bpf/register.h"
 #include "heartbeat/register.h"
+#include "http/register.h"
 #include "netns/register.h"
 #include "reactor/register.h"
 #include "sockets/register.h"
@@ -20,6 +21,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   RegisterDescriptors(env, exports);
   RegisterWatch(env, exports);
   RegisterHeartbeat(env, exports);
+  http::RegisterHttp(env, exports);
   RegisterNetns(env, exports);
   RegisterReactor(env, exports);
   RegisterSockets(env, exports);

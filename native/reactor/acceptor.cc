@@ -182,7 +182,7 @@ Acceptor::Taken Acceptor::TakeOne(Listener* listener) {
     core_->events.ListenerState(listener->number, kListenerResumed, 0, 0);
   }
   const Pod& pod = *listener->pod;
-  if (pod.max_connections != 0 && pod.connections >= pod.max_connections) {
+  if (pod.max_connections != 0 && pod.connections - pod.upstreams >= pod.max_connections) {
     Refuse(listener, std::move(fd), kListenerPodLimit);
   } else if (core_->table.full()) {
     Refuse(listener, std::move(fd), kListenerTableFull);
@@ -276,6 +276,7 @@ void Acceptor::Admit(Listener* listener, UniqueFd fd, const sockaddr_storage& pe
   connection->leg_place = std::move(place_);
   connection->pod = listener->pod;
   connection->listener = listener->number;
+  connection->peer_port = info.peer.port;
   connection->accepted_us = core_->now_us;
   connection->active_us = core_->now_us;
   listener->pod->connections++;

@@ -109,7 +109,8 @@ ReactorConfig ReadConfig(Options& options) {
   ReactorConfig config;
   const Bytes events = options.Memory("events");
   const Bytes commands = options.Memory("commands");
-  options.Memory("slab");
+  const Bytes slab = options.Memory("slab");
+  config.slab = {slab.data, static_cast<uint32_t>(slab.size)};
   config.event_words = reinterpret_cast<int32_t*>(events.data);
   config.event_word_count = events.size / sizeof(int32_t);
   config.command_words = reinterpret_cast<int32_t*>(commands.data);

@@ -8,12 +8,10 @@
 
 namespace sluice {
 
-namespace {
-
 // Reads a payload word by word, in the order of protocol.h.
-class Reader {
+class CommandReader {
  public:
-  explicit Reader(const int32_t* words) : at_(words) {}
+  explicit CommandReader(const int32_t* words) : at_(words) {}
   int32_t Int() { return *at_++; }
   uint32_t Uint() { return static_cast<uint32_t>(Int()); }
   // A size or a time: negative means none.
@@ -36,7 +34,14 @@ class Reader {
   const int32_t* at_;
 };
 
-}  // namespace
+bool Reactor::Text(CommandReader* read, std::string_view* text) {
+  const int32_t offset = read->Int();
+  const int32_t size = read->Int();
+  if (size == 0) return true;
+  if (!slab_.Holds(offset, size)) return false;
+  *text = {reinterpret_cast<const char*>(slab_.data) + offset, static_cast<size_t>(size)};
+  return true;
+}
 
 void Reactor::RunCommands() {
   core_.now_us = MonotonicUs();
@@ -55,7 +60,7 @@ void Reactor::Run(const CommandRecord& record) {
     core_.stats.commandErrors++;
     return;
   }
-  Reader read(record.payload);
+  CommandReader read(record.payload);
   switch (record.type) {
     case kCommandListen: {
       ListenRequest request{};
@@ -81,16 +86,74 @@ void Reactor::Run(const CommandRecord& record) {
       const int32_t id = read.Int();
       return SetTimer(id, read.Int());
     }
-    case kCommandDrain: return acceptor_.UnlistenAll();
+    case kCommandDrain:
+      http_.Drain();
+      return acceptor_.UnlistenAll();
+    case kCommandEndpoint:
+    case kCommandEndpointRemove:
+    case kCommandForward:
+    case kCommandRespond:
+    case kCommandResume:
+    case kCommandReset:
+      if (!RunHttp(record)) core_.stats.commandErrors++;
+      return;
     default:
       if (!RunConnection(record)) core_.stats.commandErrors++;
   }
 }
 
+// The request interface. False: it makes no sense for its stream or endpoint.
+bool Reactor::RunHttp(const CommandRecord& record) {
+  CommandReader read(record.payload);
+  switch (record.type) {
+    case kCommandEndpoint: {
+      http::EndpointRequest request;
+      request.id = read.Int();
+      request.connect.netns = read.Uint();
+      read.Int();  // flags: none yet
+      request.connect.source = read.Addr();
+      request.connect.destination = read.Address();
+      request.connect.timeout_ms = read.Amount();
+      request.connect.client.addr = read.Addr();
+      request.connect.leg_flags = static_cast<uint16_t>(read.Int());
+      request.idle_ms = read.Amount();
+      request.most_idle = read.Amount();
+      return http_.AddEndpoint(request);
+    }
+    case kCommandEndpointRemove: return http_.RemoveEndpoint(read.Int());
+    case kCommandForward: {
+      http::ForwardRequest request;
+      request.stream = read.Int();
+      request.endpoint = read.Int();
+      request.attempt = read.Int();
+      request.flags = read.Int();
+      const int32_t offset = read.Int();
+      const int32_t size = read.Int();
+      const uint32_t low = read.Uint();
+      request.mask = low | uint64_t{read.Uint()} << 32;
+      request.timeout_ms = read.Amount();
+      if (size != 0 && !slab_.Holds(offset, size)) return false;
+      if (size != 0) request.edits = slab_.data + offset;
+      request.edits_size = static_cast<uint32_t>(size);
+      return http_.Forward(request);
+    }
+    case kCommandRespond: {
+      http::RespondRequest request;
+      request.stream = read.Int();
+      request.status = read.Int();
+      if (!Text(&read, &request.fields) || !Text(&read, &request.body)) return false;
+      request.flags = read.Int();
+      return http_.Respond(request);
+    }
+    case kCommandResume: return http_.PassOn(read.Int());
+    case kCommandReset: return http_.ResetStream(read.Int());
+    default: return false;
+  }
+}
+
 // Commands whose first word is a connection. False: it makes no sense for that connection.
 bool Reactor::RunConnection(const CommandRecord& record) {
-  if (record.type >= kCommandForward) return false;  // the request interface is not built yet
-  Reader read(record.payload);
+  CommandReader read(record.payload);
   Connection* connection = core_.table.Find(read.Int());
   if (connection == nullptr || connection->state == ConnectionState::kEnded) {
     core_.stats.staleCommands++;
@@ -113,6 +176,14 @@ bool Reactor::RunConnection(const CommandRecord& record) {
     case kCommandPair: {
       const int32_t client_slot = read.Int();
       return pairing_.Request(connection, client_slot, read.Int());
+    }
+    case kCommandHttp: {
+      http::Settings settings;
+      read.Int();  // flags: none yet
+      settings.head_timeout_ms = read.Amount();
+      settings.idle_ms = read.Amount();
+      settings.most_head_bytes = read.Amount();
+      return http_.Begin(connection, settings);
     }
     case kCommandIdleTimeout: SetIdle(connection, read.Amount()); return true;
     default: return false;

@@ -11,6 +11,14 @@
 
 namespace sluice {
 
+namespace http {
+struct Part;
+}
+
+struct HttpPartDeleter {
+  void operator()(http::Part* part) const;
+};
+
 enum class ConnectionState : uint8_t {
   kFree,
   kUndecided,  // accepted, TypeScript has not answered
@@ -100,6 +108,7 @@ struct Connection : ReadyItem {
   int32_t attempt = 0;
   int error = 0;
   uint16_t local_port = 0;
+  uint16_t peer_port = 0;
   uint32_t connect_us = 0;
   uint32_t idle_ms = 0;
   int32_t first_byte_us = -1;
@@ -111,6 +120,7 @@ struct Connection : ReadyItem {
   uint64_t leg_cookie = 0;
   std::unique_ptr<ConnectRequest> request;  // only until the socket is there
   std::unique_ptr<Acceleration> acceleration;
+  std::unique_ptr<http::Part, HttpPartDeleter> http;  // when it speaks HTTP
   Connection* next_undelivered = nullptr;
 
   Connection() : ReadyItem(ReadyKind::kConnection) {}

@@ -48,6 +48,12 @@ void ConnectionTable::Remove(Connection* connection) {
   size_--;
 }
 
+Connection* ConnectionTable::InSlot(uint32_t slot) const {
+  if (slot >= used_slots_) return nullptr;
+  Connection* connection = At(slot);
+  return connection->state != ConnectionState::kFree ? connection : nullptr;
+}
+
 Connection* ConnectionTable::Find(int32_t id) const {
   const uint32_t slot = static_cast<uint32_t>(id) & kSlotMask;
   if (slot >= used_slots_) return nullptr;

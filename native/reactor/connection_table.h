@@ -24,6 +24,8 @@ class ConnectionTable {
   void Remove(Connection* connection);
   // Nullptr for an id that is stale or never was.
   Connection* Find(int32_t id) const;
+  // Whatever connection is there now; nullptr when none is.
+  Connection* InSlot(uint32_t slot) const;
   uint32_t size() const { return size_; }
   bool full() const { return size_ >= max_connections_; }
 

@@ -117,7 +117,7 @@ bool Connector::Finish(Connection* connection) {
     core_->timers.Arm(&connection->timer, core_->now_us + uint64_t{connection->idle_ms} * 1'000);
   }
   core_->stats.connected++;
-  core_->events.Tell(connection, kPendingConnected);
+  if (connection->http == nullptr) core_->events.Tell(connection, kPendingConnected);
   return true;
 }
 
@@ -134,6 +134,7 @@ void Connector::Fail(Connection* connection, int error) {
     connection->acceleration->app_cookie[kServer] = 0;
   }
   core_->stats.connectFailed++;
+  if (connection->http != nullptr) return core_->http->ConnectFailed(connection, connection->error);
   core_->events.Tell(connection, kPendingConnectFailed);
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "http/parts.h"
 #include "reactor/socket_ops.h"
 
 namespace sluice {
@@ -13,11 +14,13 @@ namespace {
 
 constexpr uint64_t kRetryUs = 1'000;
 
+bool IsUpstream(const Connection* connection) { return !connection->http->is_client; }
+
 }  // namespace
 
-Core::Core(int32_t* event_words, uint32_t max_connections, uint64_t pair_limit_bytes)
+Core::Core(int32_t* event_words, Slab slab, uint32_t max_connections, uint64_t pair_limit_bytes)
     : table(max_connections),
-      events(event_words, &table, &stats),
+      events(event_words, slab, &table, &stats),
       pair_limit_bytes(pair_limit_bytes) {}
 
 // A reactor that goes away resets what it still carries: a FIN would tell the apps that all is
@@ -123,6 +126,8 @@ void Core::StopPairing(Connection* connection, Ending ending) {
 
 void Core::End(Connection* connection, DoneReason reason, int error, Ending ending) {
   Pod* pod = connection->pod;
+  const bool told = connection->http == nullptr || !IsUpstream(connection);
+  if (connection->http != nullptr) http->Ends(connection, reason, error);
   timers.Cancel(&connection->timer);
   if (connection->acceleration != nullptr) timers.Cancel(&connection->acceleration->drain_timer);
   scheduler.Remove(pod, connection);
@@ -141,7 +146,10 @@ void Core::End(Connection* connection, DoneReason reason, int error, Ending endi
   connection->error = error;
   connection->ended_us = now_us;
   stats.ended++;
-  events.Tell(connection, kPendingDone);
+  connection->http.reset();
+  // TypeScript never heard of an upstream's connection.
+  if (told) return events.Tell(connection, kPendingDone);
+  table.Remove(connection);
 }
 
 }  // namespace sluice

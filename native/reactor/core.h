@@ -11,6 +11,7 @@
 #include "reactor/kernel_maps.h"
 #include "reactor/poller.h"
 #include "reactor/scheduler.h"
+#include "reactor/slab.h"
 #include "reactor/stats.h"
 #include "reactor/timer_heap.h"
 
@@ -22,9 +23,19 @@ enum class Ending {
   kAdopted,  // our descriptors only: duplicates elsewhere carry on
 };
 
+// What becomes of connections that speak HTTP.
+class HttpHooks {
+ public:
+  virtual ~HttpHooks() = default;
+  // It ends with this call, whoever ended it.
+  virtual void Ends(Connection* connection, DoneReason reason, int error) = 0;
+  // Of a leg to an upstream.
+  virtual void ConnectFailed(Connection* upstream, int error) = 0;
+};
+
 class Core {
  public:
-  Core(int32_t* event_words, uint32_t max_connections, uint64_t pair_limit_bytes);
+  Core(int32_t* event_words, Slab slab, uint32_t max_connections, uint64_t pair_limit_bytes);
   ~Core();
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
@@ -36,6 +47,7 @@ class Core {
   KernelMaps maps;
   ConnectionTable table;
   EventSink events;
+  HttpHooks* http = nullptr;
   uint64_t now_us = 0;
   const uint64_t pair_limit_bytes;
 

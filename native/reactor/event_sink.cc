@@ -34,14 +34,19 @@ constexpr uint32_t kConnectedWords = 6;
 constexpr uint32_t kConnectFailedWords = 4;
 constexpr uint32_t kPairedWords = 4;
 constexpr uint32_t kDoneWords = 14;
+// A head of the largest size with its table.
+constexpr uint32_t kLargestHeadRoom = 64 * 1024;
 
 }  // namespace
 
-EventSink::EventSink(int32_t* words, ConnectionTable* table, Stats* stats)
-    : ring_(words), table_(table), stats_(stats) {}
+EventSink::EventSink(int32_t* words, Slab slab, ConnectionTable* table, Stats* stats)
+    : ring_(words), slab_(slab), table_(table), stats_(stats) {}
 
-bool EventSink::HasRoom() const {
-  return first_undelivered_ == nullptr && kept_.empty() && ring_.HasRoomFor(2);
+bool EventSink::HasRoom() {
+  // Nobody looks at what earlier events pointed to any more.
+  if (ring_.empty()) slab_used_ = 0;
+  const bool slab_room = slab_.size == 0 || slab_.size / 2 - slab_used_ >= kLargestHeadRoom;
+  return first_undelivered_ == nullptr && kept_.empty() && ring_.HasRoomFor(2) && slab_room;
 }
 
 void EventSink::Accepted(const Connection& connection, const AcceptedInfo& info) {

@@ -20,6 +20,13 @@ int Poller::Add(int fd, uint32_t events, PollTag tag) {
   return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
 }
 
+int Poller::Move(int fd, uint32_t events, PollTag tag) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = tag.Pack();
+  return epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : errno;
+}
+
 UniqueFd Poller::KeepPlace() const { return UniqueFd(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
 
 void Poller::Remove(int fd) {

@@ -33,6 +33,8 @@ class Poller {
   // 0 or an errno.
   int Open();
   int Add(int fd, uint32_t events, PollTag tag);
+  // Under another tag from now on; what it is ready for comes again.
+  int Move(int fd, uint32_t events, PollTag tag);
   // Also before close(2) when somebody else holds a duplicate: the registration belongs to the open
   // file.
   void Remove(int fd);

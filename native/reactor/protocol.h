@@ -17,7 +17,8 @@
 // an accepted or outgoing TCP connection, a stream id one request on it (for TCP: the same number).
 // 64-bit values are two words, low first. Addresses are four words, as they lie in memory (network
 // order, IPv4 as v4-mapped). Offsets and lengths point into the slab and live until the callback
-// returns.
+// returns. The slab's first half is the reactor's, the second TypeScript's: what a command points
+// to lives until the command is carried out.
 #pragma once
 
 namespace sluice {
@@ -47,23 +48,34 @@ enum Event : int {
   // netns, family, errno: no socket could be made in that namespace
   kEventNetnsFailed = 8,
 
-  // The request interface. Reserved here with its layout from the first version on.
-  // stream, conn, head off, head length, method, path off, path length, host atom, flags,
-  // content length (2), header table off, header count
+  // The request interface. Every kEventRequest is followed by exactly one kEventStreamDone for that
+  // stream, whatever happens in between.
+  // stream, conn, head off, head length, method length (it begins the head), target off, target
+  // length, authority off, authority length, flags, content length (2), header table off, header
+  // count. The table has four uint16 a header: name, its length, value, its length, relative to the
+  // head. The target is in origin form (it may be empty, or begin with '?'), but for CONNECT and
+  // OPTIONS *
   kEventRequest = 16,
   // stream, status, head off, head length, flags, content length (2), header table off, header
-  // count
+  // count: a response that FORWARD's mask asked for. It waits: RESUME, FORWARD, RESPOND or RESET
   kEventResponseHead = 17,
   // stream, side, off, length, flags (end of stream): only for streams that asked for bodies
   kEventBodyIn = 18,
   // stream, side, header table off, header count
   kEventTrailers = 19,
-  // stream, side, code
+  // stream, attempt, reason (AttemptReason), errno or MessageError, microseconds since FORWARD,
+  // replayable: the attempt failed before a byte of its response went to the client. It waits:
+  // FORWARD (if replayable), RESPOND or RESET
   kEventReset = 20,
-  // stream, status, bytes (2), microseconds, endpoint
+  // stream, status (0: none), reason (StreamReason), errno or MessageError, request body bytes (2),
+  // response body bytes (2), microseconds (2), microseconds to the first byte of a response (-1:
+  // none), endpoint
   kEventStreamDone = 21,
-  // atom, off, length: a host seen for the first time
-  kEventHostAtom = 22,
+  // conn, MessageError, status: what came was no request; it was answered, and the connection ends
+  kEventRejected = 22,
+  // conn: its client speaks HTTP/2 from its first byte on. It waits as after ACCEPT, and is one of
+  // bytes from here on; those that were read already go first
+  kEventOpaque = 23,
 };
 
 enum Command : int {
@@ -87,24 +99,36 @@ enum Command : int {
   kCommandPair = 7,
   // timer id, milliseconds (0 cancels)
   kCommandTimer = 8,
-  // stop accepting everywhere; DONE comes for every connection that ends
+  // stop accepting everywhere; DONE comes for every connection that ends. Responses end their
+  // connections from here on, and no leg is kept between requests
   kCommandDrain = 9,
   // conn, idle ms (0: none)
   kCommandIdleTimeout = 10,
 
   // The request interface.
-  // stream, endpoint conn or 0, netns, destination[4], port, edits off, edits length, status mask
-  // (2), flags, timeout ms: forward the request; edits are request and response header edits; a
-  // response whose status is in the mask comes back as RESPONSE_HEAD before any byte is forwarded
+  // conn, flags (0), head timeout ms, idle ms, most head bytes: speaks HTTP/1.1 from here on.
+  // Instead of CONNECT, before anything was read
+  kCommandHttp = 11,
+  // endpoint, netns, flags (0), source[4], destination[4], destination port, connect timeout ms,
+  // client[4], leg flags, idle ms, most idle connections: makes it known; its id is TypeScript's
+  kCommandEndpoint = 12,
+  // endpoint: no new request; running ones finish
+  kCommandEndpointRemove = 13,
+  // stream, endpoint, attempt, flags (0), edits off, edits length, status mask (2), timeout ms:
+  // forwards the request. Edits: native/http/message.h. A response whose status is in the mask
+  // comes back as RESPONSE_HEAD before any byte is forwarded: bits 0 to 31 are 500 to 531, the
+  // others 400 to 431
   kCommandForward = 16,
-  // stream, status, head off, head length, body off, body length, flags: answer from here
+  // stream, status, fields off, fields length (lines with CRLF), body off, body length, flags
+  // (RespondFlags): answers from here
   kCommandRespond = 17,
   // stream, side, off, length, flags
   kCommandBodyOut = 18,
   // stream, side
   kCommandPause = 19,
+  // stream, side: passes on a response that waits
   kCommandResume = 20,
-  // stream, code
+  // stream, code: resets the client's connection
   kCommandReset = 21,
   // stream, side, off, length
   kCommandTrailersOut = 22,
@@ -147,6 +171,68 @@ enum ListenerReason : int {
   kListenerPodLimit = 2,       // still accepting: those over the pod's limit were reset
   kListenerTableFull = 3,      // still accepting: those over the reactor's limit were reset
   kListenerFailed = 4,         // not a usable listener (errno says why)
+};
+
+enum RequestFlags : int {
+  kRequestHttp10 = 1,
+  kRequestUpgrade = 2,
+  kRequestConnect = 4,
+  kRequestChunked = 8,
+  kRequestHasBody = 16,
+  kRequestExpect = 32,
+  kRequestIdempotent = 64,
+};
+
+enum RespondFlags : int {
+  kRespondClose = 1,
+};
+
+enum AttemptReason : int {
+  kAttemptConnectFailed = 1,
+  kAttemptReset = 2,        // ended without a response
+  kAttemptTimeout = 3,      // FORWARD's time is over
+  kAttemptBadResponse = 4,  // no HTTP; the error says why
+  kAttemptNoEndpoint = 5,
+  kAttemptTooLarge = 6,       // the head with its edits
+  kAttemptNotReplayable = 7,  // the body is gone
+};
+
+enum StreamReason : int {
+  kStreamDone = 0,
+  kStreamClientGone = 1,
+  kStreamUpstreamReset = 2,  // in the middle of a response: the client was reset
+  kStreamTimeout = 3,        // the same
+  kStreamBadRequest = 4,     // in its body
+  kStreamAborted = 5,        // by a command, or with the proxy
+};
+
+// Why a message is refused.
+enum MessageError : int {
+  kMessageBareLf = 1,
+  kMessageBareCr = 2,
+  kMessageControlByte = 3,
+  kMessageRequestLine = 4,
+  kMessageStatusLine = 5,
+  kMessageVersion = 6,
+  kMessageTarget = 7,
+  kMessageFieldName = 8,
+  kMessageSpaceBeforeColon = 9,
+  kMessageFolded = 10,
+  kMessageContentLength = 11,
+  kMessageLengthAndCoding = 12,
+  kMessageTransferCoding = 13,
+  kMessageHostMissing = 14,
+  kMessageHostRepeated = 15,
+  kMessageHostInvalid = 16,
+  kMessageTooLarge = 17,
+  kMessageTooManyFields = 18,
+  kMessageChunkSize = 19,
+  kMessageChunkExtension = 20,
+  kMessageChunkEnd = 21,
+  kMessageTrailer = 22,
+  kMessageTimeout = 23,
+  kMessageUpgrade = 24,
+  kMessageTruncated = 25,
 };
 
 }  // namespace sluice

@@ -22,12 +22,14 @@ constexpr int kWaitRounds = 8;
 }  // namespace
 
 Reactor::Reactor(const ReactorConfig& config, std::unique_ptr<SocketSource> sockets)
-    : core_(config.event_words, config.max_connections, config.pair_limit_bytes),
+    : slab_(config.slab),
+      core_(config.event_words, config.slab, config.max_connections, config.pair_limit_bytes),
       commands_(config.command_words),
       pairing_(&core_),
       forwarder_(&core_, &pairing_),
       acceptor_(&core_),
-      connector_(&core_, std::move(sockets)) {
+      connector_(&core_, std::move(sockets)),
+      http_(&core_, &connector_, &pairing_) {
   core_.now_us = MonotonicUs();
 }
 
@@ -129,8 +131,9 @@ void Reactor::FireTimers() {
 
 void Reactor::ConnectionTimer(int32_t id) {
   Connection* connection = core_.table.Find(id);
-  if (connection == nullptr) return;
+  if (connection == nullptr || connection->state == ConnectionState::kEnded) return;
   if (connection->state != ConnectionState::kForwarding) return connector_.TimedOut(connection);
+  if (IsHttp(connection)) return http_.TimerFired(connection);
   const uint64_t idle_us = uint64_t{connection->idle_ms} * 1'000;
   if (idle_us == 0) return;
   const uint64_t since_us = core_.now_us - idle_us;
@@ -174,12 +177,19 @@ int64_t Reactor::Serve(ReadyItem* item, int64_t allowance) {
   if (connection->state == ConnectionState::kConnecting && !connector_.Finish(connection))
     return kLookCost;
   if (connection->state != ConnectionState::kForwarding) return kLookCost;
+  if (IsHttp(connection)) return http_.Serve(connection, allowance);
   return forwarder_.Serve(connection, allowance);
+}
+
+bool Reactor::IsHttp(const Connection* connection) {
+  return connection->http != nullptr && !http::Engine::InTunnel(connection);
 }
 
 bool Reactor::ShareFds(int32_t id, std::pair<int, int>* fds) {
   Connection* connection = core_.table.Find(id);
   if (connection == nullptr || connection->state != ConnectionState::kForwarding) return false;
+  // Between its requests it has no leg of its own.
+  if (IsHttp(connection)) return false;
   // It may be paired any moment, with slots that whoever gets the descriptors would not know.
   if (connection->acceleration != nullptr && connection->acceleration->pairing) return false;
   connection->shared = true;

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
+#include "http/engine.h"
 #include "reactor/acceptor.h"
 #include "reactor/connector.h"
 #include "reactor/core.h"
@@ -21,6 +23,7 @@ struct ReactorConfig {
   size_t event_word_count = 0;
   int32_t* command_words = nullptr;
   size_t command_word_count = 0;
+  Slab slab;
   uint32_t max_connections = 0;
   uint32_t generation = 0;
   uint64_t pair_limit_bytes = 0;
@@ -36,6 +39,8 @@ struct ReactorError {
   int error = 0;
   const char* what = "";
 };
+
+class CommandReader;
 
 class Reactor {
  public:
@@ -71,6 +76,8 @@ class Reactor {
 
   void Run(const CommandRecord& record);
   bool RunConnection(const CommandRecord& record);
+  bool RunHttp(const CommandRecord& record);
+  bool Text(CommandReader* read, std::string_view* text);
   bool RunClose(Connection* connection, int how);
   void SetTimer(int32_t id, int32_t ms);
   void SetIdle(Connection* connection, uint32_t idle_ms);
@@ -81,14 +88,17 @@ class Reactor {
   void FireTimers();
   void ConnectionTimer(int32_t id);
   void ServeReady();
+  static bool IsHttp(const Connection* connection);
   int64_t Serve(ReadyItem* item, int64_t allowance);
 
+  const Slab slab_;
   Core core_;
   CommandRing commands_;
   Pairing pairing_;
   Forwarder forwarder_;
   Acceptor acceptor_;
   Connector connector_;
+  http::Engine http_;
   std::unordered_map<int32_t, std::unique_ptr<Timer>> command_timers_;
   bool outside_ready_ = false;
 };

@@ -88,7 +88,10 @@ int CommandPayloadWords(int type) {
     case kCommandTimer: return 2;
     case kCommandDrain: return 0;
     case kCommandIdleTimeout: return 2;
-    case kCommandForward: return 14;
+    case kCommandHttp: return 5;
+    case kCommandEndpoint: return 20;
+    case kCommandEndpointRemove: return 1;
+    case kCommandForward: return 9;
     case kCommandRespond: return 7;
     case kCommandBodyOut: return 5;
     case kCommandPause: return 2;

@@ -24,6 +24,7 @@ struct Pod {
   const int32_t number;
   uint32_t listeners = 0;
   uint32_t connections = 0;
+  uint32_t upstreams = 0;  // of these, legs of HTTP: not counted against the limit
   uint32_t max_connections = 0;  // 0: none
   uint64_t buffered_bytes = 0;
   uint64_t max_buffered_bytes = 0;  // 0: none

@@ -34,7 +34,15 @@ namespace sluice {
   X(queueQueries)                                                                   \
   X(holds)       /* sends put off because the app's queue was full */               \
   X(sendRetries) /* sends put off for want of kernel memory */                      \
-  X(adopted)
+  X(adopted)                                                                       \
+  X(httpConnections)                                                                \
+  X(httpRequests)                                                                   \
+  X(httpRefused)   /* heads and bodies that are no HTTP */                          \
+  X(httpTruncated) /* clients that went away inside a head */                       \
+  X(httpEnded)     /* requests */                                                   \
+  X(httpReused)    /* requests on a kept connection */                              \
+  X(httpStaleRetries) /* kept connections that turned out to be closed */           \
+  X(httpBadResponses)
 
 struct Stats {
 #define SLUICE_X(name) uint64_t name = 0;

@@ -14,6 +14,12 @@
 
 namespace sluice::test {
 
+namespace {
+
+constexpr uint32_t kSlabBytes = 1 << 20;
+
+}  // namespace
+
 OwnSockets::OwnSockets() : notification_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 int OwnSockets::AddNamespace(uint32_t netns, int, uint32_t) { return netns == 1 ? -EEXIST : 0; }
@@ -47,6 +53,7 @@ void OwnSockets::TakeNotices(std::vector<SocketNotice>& out) {
 Lab::Lab(const LabOptions& options)
     : events_(kRingHeaderWords + options.event_capacity),
       commands_(kRingHeaderWords + options.command_capacity),
+      slab_(kSlabBytes),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   events_[2] = static_cast<int32_t>(options.event_capacity);
   commands_[2] = static_cast<int32_t>(options.command_capacity);
@@ -59,6 +66,7 @@ Lab::Lab(const LabOptions& options)
   config.event_word_count = events_.size();
   config.command_words = commands_.data();
   config.command_word_count = commands_.size();
+  config.slab = {slab_.data(), kSlabBytes};
   config.max_connections = options.max_connections;
   config.generation = options.generation;
   config.pair_limit_bytes = options.pair_limit_bytes;
@@ -127,6 +135,10 @@ void Lab::Dispatch(EventRecord event) {
   if (event.type == kEventAccept && on_accept) on_accept(event);
   if (event.type == kEventConnectFailed && on_connect_failed) on_connect_failed(event);
   if (event.type == kEventConnected && on_connected) on_connected(event);
+  if (event.type == kEventRequest && on_request) on_request(event);
+  if (event.type == kEventResponseHead && on_response_head) on_response_head(event);
+  if (event.type == kEventReset && on_attempt_failed) on_attempt_failed(event);
+  if (event.type == kEventOpaque && on_opaque) on_opaque(event);
   const std::lock_guard lock(mutex_);
   counts_[event.type]++;
   // The tests with many thousand connections look at DONE alone.
@@ -151,6 +163,18 @@ void Lab::Command(int type, const std::vector<int32_t>& payload) {
   record[0] = static_cast<int32_t>(static_cast<uint32_t>(type) | length << 8);
   std::copy(payload.begin(), payload.end(), record + 1);
   commands_[1] = static_cast<int32_t>(tail + length);
+}
+
+int32_t Lab::Place(const std::string& bytes) {
+  if (placed_ + bytes.size() > kSlabBytes / 2) placed_ = 0;
+  const uint32_t at = kSlabBytes / 2 + placed_;
+  memcpy(slab_.data() + at, bytes.data(), bytes.size());
+  placed_ += static_cast<uint32_t>(bytes.size());
+  return static_cast<int32_t>(at);
+}
+
+std::string Lab::Slab(int32_t offset, int32_t length) const {
+  return {reinterpret_cast<const char*>(slab_.data()) + offset, static_cast<size_t>(length)};
 }
 
 void Lab::Raw(const std::vector<int32_t>& words) {

@@ -82,6 +82,10 @@ class Lab {
   std::function<void(const EventRecord&)> on_accept;
   std::function<void(const EventRecord&)> on_connect_failed;
   std::function<void(const EventRecord&)> on_connected;
+  std::function<void(const EventRecord&)> on_request;
+  std::function<void(const EventRecord&)> on_response_head;
+  std::function<void(const EventRecord&)> on_attempt_failed;
+  std::function<void(const EventRecord&)> on_opaque;
   SocketAddress target;
   uint16_t leg_flags = 0;
   std::atomic<bool> read_events{true};  // false: TypeScript is stuck
@@ -94,6 +98,9 @@ class Lab {
   void Raw(const std::vector<int32_t>& words);
   void Connect(int32_t conn, int32_t attempt, const SocketAddress& to, uint32_t timeout_ms = 5'000,
                const sluice_addr& source = {}, uint32_t netns = 1);
+  // Puts bytes where commands may point to; the offset.
+  int32_t Place(const std::string& bytes);
+  std::string Slab(int32_t offset, int32_t length) const;
   Reactor& reactor() { return *reactor_; }
   OwnSockets& sockets() { return *sockets_; }
 
@@ -115,6 +122,8 @@ class Lab {
 
   std::vector<int32_t> events_;
   std::vector<int32_t> commands_;
+  std::vector<uint8_t> slab_;
+  uint32_t placed_ = 0;
   OwnSockets* sockets_ = nullptr;
   std::unique_ptr<Reactor> reactor_;
   UniqueFd wake_;

@@ -120,6 +120,27 @@ export interface Native extends NativeSockets {
 
   reactorCreate(options: ReactorOptions, onEvents: () => void): Reactor
   clockMonotonicNs(): bigint
+
+  /** How the engine reads the message that these bytes begin with; for tests. */
+  httpReadMessage(bytes: Uint8Array, response: boolean): HttpReading
+}
+
+export interface HttpReading {
+  /** MessageError; 0: it is good, and the rest is there. */
+  readonly error: number
+  readonly status?: number
+  readonly method?: string
+  readonly target?: string
+  /** Names and values in turn, one character a byte. */
+  readonly fields?: readonly string[]
+  /** Without its framing, as far as it is there. */
+  readonly body?: Uint8Array
+  /** Whether its end is there too. One that ends with its connection never is. */
+  readonly complete?: boolean
+  /** Bytes of the message, as far as it is there. */
+  readonly length?: number
+  /** The head as it goes on. */
+  readonly forwarded?: Uint8Array
 }
 
 export const connectionNameBytes = 52
@@ -198,7 +219,10 @@ export interface Reactor {
    * Counters for metrics: turns, accepted, open connections, buffered bytes, busy microseconds, …
    */
   stats(): Readonly<Record<string, number>>
-  /** Hands the descriptors of a connection that is forwarded to the caller, for the keeper. */
+  /**
+   * Hands the descriptors of a connection that is forwarded to the caller, for the keeper.
+   * Undefined also for one that speaks HTTP, but for a tunnel.
+   */
   pairedFds(conn: number): readonly [number, number] | undefined
   /**
    * Bytes of open connections so far, four numbers each: received from the client, sent to it,

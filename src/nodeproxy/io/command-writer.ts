@@ -53,10 +53,9 @@ export interface CommandWriter {
   idleTimeout(conn: number, idleMs: number): void
 }
 
-/** @param flush makes the reactor carry out what stands in the ring now */
-export function createCommandWriter(ring: Ring, flush: () => void): CommandWriter {
+/** @param begin of the same ring */
+export function createCommandWriter(ring: Ring, begin: Begin): CommandWriter {
   const { words } = ring
-  const begin = createBegin(ring, flush)
   // Fixed arguments: a rest parameter would be an array a call.
   const write = (type: number, count: number, first = 0, second = 0, third = 0): void => {
     const at = begin(type, count)
@@ -118,10 +117,15 @@ function asInt32(value: number): number {
   return Math.min(value, 0x7fffffff)
 }
 
+/** Where the payload of a new record begins. */
+export type Begin = (type: number, payload: number) => number
+
 /**
  * Reserves a record and publishes it: nobody reads before the writer is done, on the same thread.
+ *
+ * @param flush makes the reactor carry out what stands in the ring now
  */
-function createBegin(ring: Ring, flush: () => void): (type: number, payload: number) => number {
+export function createBegin(ring: Ring, flush: () => void): Begin {
   const { words, capacityWords } = ring
   return function begin(type, payload) {
     const length = payload + 1

@@ -9,6 +9,7 @@ import {
   decodePaired,
 } from './decode.ts'
 import type { EventHandlers } from './events.ts'
+import { blankHttp, decodeAttemptFailed, decodeRequest, decodeStreamDone } from './http-events.ts'
 import { Event, RING_HEADER_WORDS } from './protocol.ts'
 import { type Ring, RingHeader } from './ring.ts'
 
@@ -40,6 +41,8 @@ function createDispatch(words: Int32Array, handlers: EventHandlers): Dispatch {
   const accept = blank.accept()
   const connected = blank.connected()
   const done = blank.done()
+  const request = blankHttp.request()
+  const streamDone = blankHttp.streamDone()
   const dispatchRare = createRareDispatch(words, handlers)
   return function dispatch(type, at) {
     switch (type) {
@@ -57,6 +60,14 @@ function createDispatch(words: Int32Array, handlers: EventHandlers): Dispatch {
         decodeDone(words, at, done)
         handlers.onDone(done)
         return
+      case Event.request:
+        decodeRequest(words, at, request)
+        handlers.onRequest?.(request)
+        return
+      case Event.streamDone:
+        decodeStreamDone(words, at, streamDone)
+        handlers.onStreamDone?.(streamDone)
+        return
       default:
         dispatchRare(type, at)
     }
@@ -68,6 +79,7 @@ function createRareDispatch(words: Int32Array, handlers: EventHandlers): Dispatc
   const listener = blank.listener()
   const paired = blank.paired()
   const netnsFailed = blank.netnsFailed()
+  const attemptFailed = blankHttp.attemptFailed()
   return function dispatchRare(type, at) {
     switch (type) {
       case Event.connectFailed:
@@ -88,6 +100,23 @@ function createRareDispatch(words: Int32Array, handlers: EventHandlers): Dispatc
       case Event.netnsFailed:
         decodeNetnsFailed(words, at, netnsFailed)
         handlers.onNetnsFailed(netnsFailed)
+        return
+      case Event.reset:
+        decodeAttemptFailed(words, at, attemptFailed)
+        handlers.onAttemptFailed?.(attemptFailed)
+        return
+      case Event.responseHead:
+        handlers.onResponseHead?.({ stream: words[at] ?? 0, status: words[at + 1] ?? 0 })
+        return
+      case Event.rejected:
+        handlers.onRejected?.({
+          conn: words[at] ?? 0,
+          error: words[at + 1] ?? 0,
+          status: words[at + 2] ?? 0,
+        })
+        return
+      case Event.opaque:
+        handlers.onOpaque?.(words[at] ?? 0)
         return
       default:
         throw new Error(

@@ -5,6 +5,8 @@
  * far below 2^53.
  */
 
+import type { HttpEventHandlers } from './http-events.ts'
+
 /** Four words in memory order, IPv4 as v4-mapped. Reused like its event. */
 export type AddressWords = Int32Array
 
@@ -83,7 +85,7 @@ export interface NetnsFailedEvent {
   errno: number
 }
 
-export interface EventHandlers {
+export interface EventHandlers extends Partial<HttpEventHandlers> {
   onAccept(event: AcceptEvent): void
   onConnected(event: ConnectedEvent): void
   onConnectFailed(event: ConnectFailedEvent): void
@@ -92,4 +94,6 @@ export interface EventHandlers {
   onListener(event: ListenerEvent): void
   onPaired(event: PairedEvent): void
   onNetnsFailed(event: NetnsFailedEvent): void
+  /** Its client speaks HTTP/2: a connection of bytes from here on, which waits for its leg. */
+  onOpaque?(conn: number): void
 }

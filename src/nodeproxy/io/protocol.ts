@@ -21,7 +21,8 @@ export const Event = {
   trailers: 19,
   reset: 20,
   streamDone: 21,
-  hostAtom: 22,
+  rejected: 22,
+  opaque: 23,
 } as const
 
 export const Command = {
@@ -36,6 +37,9 @@ export const Command = {
   timer: 8,
   drain: 9,
   idleTimeout: 10,
+  http: 11,
+  endpoint: 12,
+  endpointRemove: 13,
   forward: 16,
   respond: 17,
   bodyOut: 18,
@@ -80,4 +84,65 @@ export const ListenerReason = {
   podLimit: 2,
   tableFull: 3,
   failed: 4,
+} as const
+
+export const RequestFlags = {
+  http10: 1,
+  upgrade: 2,
+  connect: 4,
+  chunked: 8,
+  hasBody: 16,
+  expect: 32,
+  idempotent: 64,
+} as const
+
+export const RespondFlags = {
+  close: 1,
+} as const
+
+export const AttemptReason = {
+  connectFailed: 1,
+  reset: 2,
+  timeout: 3,
+  badResponse: 4,
+  noEndpoint: 5,
+  tooLarge: 6,
+  notReplayable: 7,
+} as const
+
+export const StreamReason = {
+  done: 0,
+  clientGone: 1,
+  upstreamReset: 2,
+  timeout: 3,
+  badRequest: 4,
+  aborted: 5,
+} as const
+
+export const MessageError = {
+  bareLf: 1,
+  bareCr: 2,
+  controlByte: 3,
+  requestLine: 4,
+  statusLine: 5,
+  version: 6,
+  target: 7,
+  fieldName: 8,
+  spaceBeforeColon: 9,
+  folded: 10,
+  contentLength: 11,
+  lengthAndCoding: 12,
+  transferCoding: 13,
+  hostMissing: 14,
+  hostRepeated: 15,
+  hostInvalid: 16,
+  tooLarge: 17,
+  tooManyFields: 18,
+  chunkSize: 19,
+  chunkExtension: 20,
+  chunkEnd: 21,
+  trailer: 22,
+  timeout: 23,
+  upgrade: 24,
+  truncated: 25,
 } as const

@@ -1,19 +1,23 @@
 import type { Native, ReactorOptions } from '../native.ts'
-import { type CommandWriter, createCommandWriter } from './command-writer.ts'
+import { type CommandWriter, createBegin, createCommandWriter } from './command-writer.ts'
 import { createEventReader } from './event-reader.ts'
 import type { EventHandlers } from './events.ts'
+import { createHttpCommandWriter, type HttpCommandWriter } from './http-commands.ts'
 import { createRing } from './ring.ts'
 
 /** A reactor of this thread: orders go in by `commands`, what happens comes by the handlers. */
 export interface OpenReactor {
   readonly commands: CommandWriter
+  readonly http: HttpCommandWriter
+  /** What the offsets of events about requests point into. */
+  readonly slab: ArrayBuffer
   /** Carries out the orders given so far now, and not when the loop sleeps next. */
   flush(): void
   /** Counters since the start, and gauges; the names are those of native/reactor/stats.h. */
   stats(): Readonly<Record<string, number>>
   /**
-   * Client's and server's descriptor of a paired connection, to be sent to the keeper. They stay
-   * the reactor's: duplicate them by sending, do not close them. Undefined when it is not paired.
+   * Client's and server's descriptor of a connection that is forwarded, to be sent to the keeper.
+   * They stay the reactor's: duplicate them by sending, do not close them.
    */
   pairedFds(conn: number): readonly [number, number] | undefined
   /** Bytes of open connections so far; see native.ts. */
@@ -40,8 +44,8 @@ export const withoutBpf = {
 } as const
 
 const defaultRingWords = 1 << 16
-/** Bodies and heads of requests: nothing of TCP. */
-const slabBytes = 1 << 16
+/** Heads of requests, half of it for either side. */
+const slabBytes = 1 << 20
 
 /**
  * Opens a reactor in this thread's event loop, which it keeps alive until it is closed.
@@ -58,9 +62,13 @@ export function openReactor(
   const slab = new ArrayBuffer(slabBytes)
   const memory = { events: events.buffer, commands: commands.buffer, slab }
   const reactor = native.reactorCreate({ ...rest, ...memory }, createEventReader(events, handlers))
+  const flush = (): void => reactor.flush()
+  const begin = createBegin(commands, flush)
   return {
-    commands: createCommandWriter(commands, () => reactor.flush()),
-    flush: () => reactor.flush(),
+    commands: createCommandWriter(commands, begin),
+    http: createHttpCommandWriter(commands, begin, slab, flush),
+    slab,
+    flush,
     stats: () => reactor.stats(),
     pairedFds: (conn) => reactor.pairedFds(conn),
     progress: (conns, into) => reactor.progress(conns, into),

@@ -37,6 +37,10 @@ export interface Connection {
   endpoint: Target | undefined
   /** The pod at the other end, when it is on this node and in the mesh. */
   localPod: PodView | undefined
+  /** It came by an external address of its service. */
+  external: boolean
+  /** Its requests are decided one by one; no leg of its own. */
+  http: boolean
   /** To an address outside the mesh. */
   outside: boolean
   attempts: number

@@ -38,6 +38,12 @@ export function decide(context: FlowContext, connection: Connection, route: Rout
     case 'service':
       connection.service = route.service
       connection.balancer = route.balancer
+      connection.external = route.external
+      if (route.carriedAs === 'http1') {
+        connection.http = true
+        context.beginHttp(connection)
+        return
+      }
       pickAndConnect(context, connection, '')
   }
 }

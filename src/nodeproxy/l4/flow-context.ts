@@ -22,6 +22,8 @@ export interface FlowObserver {
   /** Its apps send to each other past the proxy from here on. */
   paired(connection: Connection): void
   ended(connection: Connection, ended: Ended): void
+  /** One whose requests were told one by one. */
+  httpEnded(connection: Connection, ended: Ended): void
 }
 
 /** What the steps of one worker's flow work with. `open` belongs to them; the rest is handed in. */
@@ -36,6 +38,8 @@ export interface FlowContext {
   readonly settings: () => FlowSettings
   readonly slots: SlotPool
   readonly observer: FlowObserver
+  /** Decides this connection's requests from here on. */
+  readonly beginHttp: (connection: Connection) => void
   readonly nowMs: () => number
   readonly open: Map<number, Connection>
 }

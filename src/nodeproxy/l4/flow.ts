@@ -22,6 +22,8 @@ export interface Flow {
   /** The kernel's pairing began (errno 0) or could not. */
   paired(conn: number, errno: number): void
   ended(event: Ended): void
+  /** What was taken for HTTP is carried as bytes. */
+  opaque(conn: number): void
   /** Resets every connection that has this pod at its listener's end. */
   resetPod(podId: number): void
   /** Resets all that are open. */
@@ -41,6 +43,11 @@ export function createFlow(context: FlowContext): Flow {
     paired: (conn, errno) =>
       withOpen(open, conn, (connection) => paired(context, connection, errno)),
     ended: (event) => withOpen(open, event.conn, (connection) => ended(context, connection, event)),
+    opaque: (conn) =>
+      withOpen(open, conn, (connection) => {
+        connection.http = false
+        pickAndConnect(context, connection, '')
+      }),
     resetPod(podId) {
       for (const connection of open.values()) {
         const { pod } = connection
@@ -190,6 +197,11 @@ function ended(context: FlowContext, connection: Connection, event: Ended): void
     connection.ended = event
     return
   }
+  // What it carried was told request by request.
+  if (connection.http) {
+    context.observer.httpEnded(connection, event)
+    return
+  }
   tellOpened(context, connection)
   context.observer.ended(connection, event)
 }
@@ -226,6 +238,8 @@ function newConnection(event: Accepted, pod: PodView): Connection {
     target: undefined,
     endpoint: undefined,
     localPod: undefined,
+    external: false,
+    http: false,
     outside: false,
     attempts: 0,
     tried: { keys: [], silentNodes: [] },

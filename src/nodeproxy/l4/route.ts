@@ -1,5 +1,6 @@
 import type { Balancer } from '../balance/balancer.ts'
 import { type Target, targetKey } from '../balance/target.ts'
+import { type CarriedAs, carriedAs } from '../codecs/protocol-choice.ts'
 import type { WorkloadFacts } from '../flat/profile.ts'
 import { type Refusal, refuse } from '../policy/refusal.ts'
 import { familyOf, isAddressOf, type PodView } from './pod.ts'
@@ -10,7 +11,13 @@ import type { Tables } from './tables.ts'
 export type Route =
   /** Nobody here knows the address yet. */
   | { readonly kind: 'ask' }
-  | { readonly kind: 'service'; readonly service: ServiceName; readonly balancer: Balancer }
+  | {
+      readonly kind: 'service'
+      readonly service: ServiceName
+      readonly balancer: Balancer
+      readonly external: boolean
+      readonly carriedAs: CarriedAs
+    }
   | {
       readonly kind: 'workload'
       readonly target: Target
@@ -42,9 +49,18 @@ export function routeOutbound(
     const entry = tables.service(key)
     if (entry === undefined) return { kind: 'ask' }
     const found = entry.port(port, familyOf(address), external)
-    if (found?.view.refusal !== undefined) return refused(found.view.refusal, entry.name)
     if (found !== undefined) {
-      return { kind: 'service', service: entry.name, balancer: found.balancer }
+      const as = carriedAs(found.view.appProtocol)
+      const { refusal } = found.view
+      // A request can be answered with a reason, and the next one may find an endpoint.
+      if (refusal !== undefined && as === 'opaque') return refused(refusal, entry.name)
+      return {
+        kind: 'service',
+        service: entry.name,
+        balancer: found.balancer,
+        external,
+        carriedAs: as,
+      }
     }
   }
   const owner = answer.services.find(({ external }) => !external)

@@ -8,6 +8,8 @@ export interface PortView {
   readonly family: 4 | 6
   /** For connections to the service's external addresses, where that makes a difference. */
   readonly external: boolean
+  /** As the model has it: 'http', 'tcp', …; empty when nobody says. */
+  readonly appProtocol: string
   /** Why there are no targets. */
   readonly refusal: Refusal | undefined
   /** Which of the table's endpoints are targets; undefined: all. */

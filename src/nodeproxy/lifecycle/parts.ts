@@ -77,6 +77,7 @@ export async function openParts(
       onReport(worker, report) {
         reports[worker] = report
         late.istio?.add(report.series)
+        late.istio?.addRequests(report.requests)
         log.writeLines(report.accessLines)
         store.touch(report.usedAddresses)
         kept.tell(report)

@@ -47,6 +47,7 @@ export function handleMessage(worker: WorkerRuntime, message: ToStarted): void {
       return
     case 'offer':
       worker.pairs.offer(worker.context.open.values())
+      endRequests(worker)
       applied(worker, message.request)
       return
     case 'handOver':
@@ -79,11 +80,25 @@ function leaveToKeeper({ pairs, reactor }: WorkerRuntime): void {
   for (const conn of pairs.kept) reactor.commands.close(conn, CloseHow.adopted)
 }
 
+/**
+ * The keeper carries bytes, and tunnels are bytes. Of all else that speaks HTTP the time is over:
+ * what waits for its next request is closed in order, a request that is still under way is reset.
+ */
+function endRequests({ context, exchanges, pairs, reactor }: WorkerRuntime): void {
+  const kept = new Set(pairs.kept)
+  const busy = new Set(Array.from(exchanges.values(), ({ connection }) => connection.id))
+  for (const { id, http } of context.open.values()) {
+    if (!http || kept.has(id)) continue
+    reactor.commands.close(id, busy.has(id) ? CloseHow.reset : CloseHow.fin)
+  }
+}
+
 function retire(worker: WorkerRuntime, podId: number, reason: 'left' | 'ended'): void {
   const { pods, flow } = worker
   pods.stopAccepting(podId)
   if (reason === 'ended') {
     flow.resetPod(podId)
+    worker.endpoints.forgetPod(podId)
     pods.forget(podId)
   }
 }
@@ -122,6 +137,7 @@ function report(worker: WorkerRuntime): WorkerReport {
   balance.affinity.expire(monotonicMs())
   balance.health.expire(monotonicMs())
   tables.rest()
+  worker.endpoints.expire(monotonicMs())
   const accessLines = worker.accessLines.join('')
   worker.accessLines.length = 0
   const open: Record<number, number> = {}
@@ -135,6 +151,8 @@ function report(worker: WorkerRuntime): WorkerReport {
   return {
     ...worker.pairs.take(),
     series: accumulator.take(),
+    requests: worker.requests.take(),
+    rejections: Object.fromEntries(worker.requestTelemetry.rejections),
     accessLines,
     usedAddresses,
     totals: { ...telemetry.totals },

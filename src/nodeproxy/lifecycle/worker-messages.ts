@@ -6,6 +6,7 @@ import type { AddressAnswer, TableCounts } from '../l4/tables.ts'
 import type { KernelFds, PodListeners } from '../kernel/kernel.ts'
 import type { SeriesDelta } from '../telemetry/accumulator.ts'
 import type { ConnectionTotals } from '../telemetry/connections.ts'
+import type { RequestSeries } from '../telemetry/request-series.ts'
 
 /**
  * What a thread is told to become a worker. Descriptors are the process's: a worker thread uses
@@ -135,6 +136,9 @@ export interface WorkerPair {
 /** Batches of what happened, and totals since the worker's start. */
 export interface WorkerReport {
   readonly series: readonly SeriesDelta[]
+  readonly requests: readonly RequestSeries[]
+  /** Messages that were no HTTP, by reason. */
+  readonly rejections: Readonly<Record<string, number>>
   /** Complete access lines, one after the other. */
   readonly accessLines: string
   /** Addresses in use: configuration keeps them. */

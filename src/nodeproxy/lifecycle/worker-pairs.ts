@@ -12,7 +12,7 @@ const keepAfterMs = 500
 const noSlot = -1
 
 export interface WorkerPairsOptions {
-  readonly native: Pick<Native, 'bpfMapLookup'>
+  readonly native: Pick<Native, 'bpfMapLookup' | 'socketCookie'>
   readonly sockInfoMapFd: number
   readonly pairedFds: (conn: number) => readonly [number, number] | undefined
   readonly nowMs: () => number
@@ -54,7 +54,9 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
   return {
     offer(open) {
       for (const connection of open) {
-        if (!connection.connected || kept.has(connection.id)) continue
+        // Of those that speak HTTP only tunnels, as of WebSockets, are the same in other hands.
+        const forwarded = connection.connected || connection.http
+        if (!forwarded || kept.has(connection.id)) continue
         young.delete(connection.id)
         tell(connection)
       }
@@ -92,14 +94,17 @@ export function trackPairs(options: WorkerPairsOptions): WorkerPairs {
 }
 
 function pairOf(options: WorkerPairsOptions, connection: Connection): WorkerPair | undefined {
-  const { id, slots, clientCookie, clientLegCookie, serverLegCookie } = connection
+  const { id, slots, clientCookie, clientLegCookie } = connection
   const fds = options.pairedFds(id)
   if (fds === undefined) return undefined
+  const serverLegCookie = connection.http
+    ? options.native.socketCookie(fds[1])
+    : BigInt(connection.serverLegCookie)
   return {
     clientLegCookie: BigInt(clientLegCookie),
-    serverLegCookie: BigInt(serverLegCookie),
+    serverLegCookie,
     clientAppCookie: BigInt(clientCookie),
-    serverAppCookie: appBehind(options, BigInt(serverLegCookie)),
+    serverAppCookie: appBehind(options, serverLegCookie),
     slotToServer: slots?.[0] ?? noSlot,
     slotToClient: slots?.[1] ?? noSlot,
     clientLegFd: fds[0],

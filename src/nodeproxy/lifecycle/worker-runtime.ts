@@ -1,7 +1,12 @@
 import { type Affinity, rememberClients } from '../balance/affinity.ts'
 import type { BalanceState } from '../balance/balancer.ts'
 import { trackHealth } from '../balance/health.ts'
+import { createRequestHeadReader } from '../codecs/request-head.ts'
+import { createEndpointNumbers, type EndpointNumbers } from '../http/endpoints.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { createHttpFlow, type HttpFlow } from '../http/flow.ts'
 import type { EventHandlers } from '../io/events.ts'
+import type { HttpEventHandlers } from '../io/http-events.ts'
 import { CloseHow, ListenerReason } from '../io/protocol.ts'
 import { type OpenReactor, openReactor } from '../io/reactor.ts'
 import { acceptedOf, endedOf, l4Commands } from '../l4/adapter.ts'
@@ -17,6 +22,12 @@ import { allowAll } from '../policy/authorize.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import { type Accumulator, createAccumulator } from '../telemetry/accumulator.ts'
 import { type ConnectionTelemetry, observeConnections } from '../telemetry/connections.ts'
+import { createRequestAccumulator, type RequestAccumulator } from '../telemetry/request-series.ts'
+import {
+  observeRequests,
+  type RequestLogOptions,
+  type RequestTelemetry,
+} from '../telemetry/requests.ts'
 import { monotonicMs } from '../time/clock.ts'
 import { realTime } from '../time/scheduler.ts'
 import { sharedAffinity } from './shared-affinity.ts'
@@ -38,6 +49,12 @@ export interface WorkerRuntime {
   readonly flow: Flow
   readonly accumulator: Accumulator
   readonly telemetry: ConnectionTelemetry
+  readonly requests: RequestAccumulator
+  readonly requestTelemetry: RequestTelemetry
+  /** The engine's endpoints. */
+  readonly endpoints: EndpointNumbers
+  /** Requests under way, by stream. */
+  readonly exchanges: ReadonlyMap<number, Exchange>
   readonly pairs: WorkerPairs
   /** What came of the reactor's events so far. */
   readonly seen: { accepted: number }
@@ -48,6 +65,7 @@ export interface WorkerRuntime {
 /** What events need and is made after those who hear them. */
 interface LateParts {
   flow?: Flow
+  http?: HttpFlow
   pods?: ServedPods
   reactor?: OpenReactor
 }
@@ -64,12 +82,13 @@ export function createWorkerRuntime(
   const ownAffinity = rememberClients()
   const balance = createBalance(ownAffinity, post)
   const accumulator = createAccumulator()
-  const accessLog = createAccessLog({
-    write: (line) => accessLines.push(line),
+  const log = {
+    write: (line: string) => accessLines.push(line),
     sample: () => state.settings.accessSample,
     random: Math.random,
     node: options.node,
-  })
+  }
+  const accessLog = createAccessLog(log)
   const parts: LateParts = {}
   const pairs = trackPairs({
     native,
@@ -98,13 +117,40 @@ export function createWorkerRuntime(
     settings: () => state.settings,
     slots: createSlotPool(options.slots.first, options.slots.count, options.slots.inUse),
     observer: telemetry,
+    beginHttp: (connection) => parts.http?.begin(connection),
     nowMs: monotonicMs,
     open: new Map(),
   }
+  const { http, ...ofRequests } = createRequests(reactor, context, log)
   const flow = createFlow(context)
-  Object.assign(parts, { flow, pods, reactor })
+  Object.assign(parts, { flow, http, pods, reactor })
   const fixed = { options, post, reactor, pods, ownAffinity, context, flow, telemetry, pairs }
-  return Object.assign(state, fixed, { accumulator, seen, accessLines, usedAddresses })
+  const counts = { accumulator, seen, accessLines, usedAddresses }
+  return Object.assign(state, fixed, ofRequests, counts)
+}
+
+/** What decides requests and counts them. */
+function createRequests(
+  reactor: OpenReactor,
+  flow: FlowContext,
+  log: RequestLogOptions,
+): Pick<WorkerRuntime, 'requests' | 'requestTelemetry' | 'endpoints' | 'exchanges'> & {
+  http: HttpFlow
+} {
+  const requests = createRequestAccumulator()
+  const requestTelemetry = observeRequests(requests, log)
+  const connectTimeoutMs = (): number => flow.settings().connectTimeoutMs
+  const endpoints = createEndpointNumbers(reactor.http, connectTimeoutMs)
+  const exchanges = new Map<number, Exchange>()
+  const http = createHttpFlow({
+    flow,
+    commands: reactor.http,
+    heads: createRequestHeadReader(reactor.slab),
+    endpoints,
+    observer: requestTelemetry,
+    exchanges,
+  })
+  return { requests, requestTelemetry, endpoints, exchanges, http }
 }
 
 function createBalance(own: Affinity, post: (message: FromWorker) => void): BalanceState {
@@ -156,11 +202,34 @@ function reactorHandlers(
       if (failed && parts.pods?.listenerFailed(listener, errno) === false) return
       post({ kind: 'listener', podId: listener >> 2, reason, refused, errno })
     },
+    ...httpHandlers(parts, post),
     onPaired: (event) => guarded(event.conn, (flow) => flow.paired(event.conn, event.errno)),
+    onOpaque: (conn) => guarded(conn, (flow) => flow.opaque(conn)),
     onNetnsFailed({ netns, family, errno }) {
       if (parts.pods?.netnsFailed(netns, errno) === false) return
       post({ kind: 'netnsFailed', podId: netns, family, errno })
     },
+  }
+}
+
+/** What goes wrong with one request costs that request's connection, and is told. */
+function httpHandlers(parts: LateParts, post: (message: FromWorker) => void): HttpEventHandlers {
+  const guarded = (stream: number, handle: (http: HttpFlow) => void): void => {
+    if (parts.http === undefined) return
+    try {
+      handle(parts.http)
+    } catch (error) {
+      if (stream !== 0) parts.reactor?.http.resetStream(stream)
+      const { message, stack = '' } = error instanceof Error ? error : new Error(String(error))
+      post({ kind: 'fault', message, stack })
+    }
+  }
+  return {
+    onRequest: (event) => guarded(event.stream, (http) => http.onRequest(event)),
+    onResponseHead: (event) => guarded(event.stream, (http) => http.onResponseHead(event)),
+    onAttemptFailed: (event) => guarded(event.stream, (http) => http.onAttemptFailed(event)),
+    onStreamDone: (event) => guarded(event.stream, (http) => http.onStreamDone(event)),
+    onRejected: (event) => guarded(0, (http) => http.onRejected(event)),
   }
 }
 

@@ -78,6 +78,14 @@ export function observeConnections(
       }
       log(connection, ended, flags)
     },
+    httpEnded(connection, ended) {
+      pairs.ended(connection, ended)
+      totals[connection.direction] += 1
+      if (connection.refusal === undefined) return
+      totals.refused += 1
+      const { kind } = connection.refusal
+      refusals.set(kind, (refusals.get(kind) ?? 0) + 1)
+    },
   }
 }
 

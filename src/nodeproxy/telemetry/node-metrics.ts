@@ -3,6 +3,7 @@ import type { StoreStatus } from '../config/interfaces.ts'
 import type { FeatureState } from '../kernel/kernel.ts'
 import type { MapFill } from '../kernel/map-fill.ts'
 import type { WorkerReport } from '../lifecycle/worker-messages.ts'
+import { MessageError } from '../io/protocol.ts'
 import { podStates } from '../../model/report.ts'
 import type { PodStatus } from '../agent/pod-status.ts'
 import { type RefusalKind, refusals } from '../policy/refusal.ts'
@@ -32,6 +33,7 @@ export function registerNodeMetrics(registry: Registry, from: NodeReadings): voi
   registerKernel(registry, from)
   registerReactors(registry, from)
   registerConnections(registry, from)
+  registerRejections(registry, from)
   registerResolution(registry, from)
   registerPods(registry, from)
   registerProcess(registry, from)
@@ -159,6 +161,21 @@ function registerReactors(registry: Registry, from: NodeReadings): void {
     'Paired connections that a worker could begin',
     ['worker'],
     perWorker(({ freePairSlots }) => freePairSlots),
+  )
+}
+
+/** What is refused before it is a request, and by what names. */
+function registerRejections(registry: Registry, from: NodeReadings): void {
+  total(
+    registry,
+    'sluice_http_rejected_total',
+    'Messages of clients that were no HTTP or could be read in two ways, by reason',
+    ['reason'],
+    () =>
+      Object.keys(MessageError).map((reason) => ({
+        labels: { reason: snake(reason) },
+        value: from.reports().reduce((sum, report) => sum + (report.rejections[reason] ?? 0), 0),
+      })),
   )
 }
 

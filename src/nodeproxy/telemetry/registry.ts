@@ -1,6 +1,8 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { SeriesDelta } from './accumulator.ts'
 import { type IstioLabels, istioLabelNames } from './labels.ts'
+import { requestMetrics } from './request-metrics.ts'
+import type { RequestSeries } from './request-series.ts'
 
 /** Label sets kept at most. One more is counted under labels that are all 'other'. */
 const maxSeries = 10_000
@@ -8,6 +10,7 @@ const maxSeries = 10_000
 /** The four metrics of Istio for TCP, fed by batches. */
 export interface IstioMetrics {
   add(deltas: readonly SeriesDelta[]): void
+  addRequests(batch: readonly RequestSeries[]): void
   /** Drops label sets that have not changed for this long. */
   forgetIdle(idleMs: number): void
   readonly series: number
@@ -39,6 +42,7 @@ export function istioMetrics(
     help: `Changes counted under 'other', because there were ${most} label sets already`,
     registers: [registry],
   })
+  const requests = requestMetrics(registry)
   const known = new Map<string, { labels: IstioLabels; changedMs: number }>()
 
   function labelsFor(wanted: IstioLabels): IstioLabels {
@@ -66,12 +70,16 @@ export function istioMetrics(
         received.inc(labels, delta.receivedBytes)
       }
     },
+    addRequests(batch) {
+      for (const series of batch) requests.add(series, labelsFor(series.labels))
+    },
     forgetIdle(idleMs) {
       const before = nowMs() - idleMs
       for (const [key, { labels, changedMs }] of known) {
         if (changedMs > before) continue
         known.delete(key)
         for (const metric of [opened, closed, sent, received]) metric.remove(labels)
+        requests.remove(labels)
       }
     },
     get series() {

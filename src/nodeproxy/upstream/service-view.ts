@@ -23,9 +23,9 @@ export function serviceView(buffer: SharedArrayBuffer, place: ClientPlace): Serv
     key: service.key,
     table: buffer,
     ports: asksOf(service).flatMap(({ address, external }) =>
-      service.ports.map(({ port }) => {
+      service.ports.map(({ port, appProtocol }) => {
         const choice = chooseEndpoints(service, list, { address, port, ...place })
-        const view = { port, family: numberOf(address), external } as const
+        const view = { port, family: numberOf(address), external, appProtocol } as const
         return portView(service.key, view, choice, table.count)
       }),
     ),
@@ -55,7 +55,7 @@ function asksOf(service: ServiceHead): readonly { address: NetworkAddress; exter
 
 function portView(
   key: string,
-  view: Pick<PortView, 'port' | 'family' | 'external'>,
+  view: Pick<PortView, 'port' | 'family' | 'external' | 'appProtocol'>,
   choice: EndpointChoice,
   all: number,
 ): PortView {

@@ -4,6 +4,7 @@ import test from 'node:test'
 import fc from 'fast-check'
 import {
   type CommandWriter,
+  createBegin,
   createCommandWriter,
 } from '../../../src/nodeproxy/io/command-writer.ts'
 import { createEventReader } from '../../../src/nodeproxy/io/event-reader.ts'
@@ -101,7 +102,10 @@ test('commands come out as they went in, at any position, none is lost when full
     fc.property(fc.array(commands, { maxLength: 200 }), start, (written, at) => {
       const ring = ringAt(128, at)
       const read: number[][] = []
-      const writer = createCommandWriter(ring, () => void read.push(...takeAll(ring)))
+      const writer = createCommandWriter(
+        ring,
+        createBegin(ring, () => void read.push(...takeAll(ring))),
+      )
       for (const { write } of written) write(writer)
       read.push(...takeAll(ring))
       assert.deepEqual(
@@ -114,7 +118,10 @@ test('commands come out as they went in, at any position, none is lost when full
 
 test('a reactor that takes nothing makes the writer throw, not overwrite', () => {
   const ring = createRing(128)
-  const writer = createCommandWriter(ring, () => undefined)
+  const writer = createCommandWriter(
+    ring,
+    createBegin(ring, () => undefined),
+  )
   assert.throws(() => {
     for (let count = 0; count < 200; count += 1) writer.close(count, 0)
   }, /command ring: the reactor did not take the commands/u)

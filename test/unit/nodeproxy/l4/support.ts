@@ -8,7 +8,7 @@ import { createAsker } from '../../../../src/nodeproxy/l4/asker.ts'
 import type { Connection } from '../../../../src/nodeproxy/l4/connection.ts'
 import type { Accepted, Ended } from '../../../../src/nodeproxy/l4/events.ts'
 import { createFlow, type Flow } from '../../../../src/nodeproxy/l4/flow.ts'
-import type { FlowSettings } from '../../../../src/nodeproxy/l4/flow-context.ts'
+import type { FlowContext, FlowSettings } from '../../../../src/nodeproxy/l4/flow-context.ts'
 import type { Leg } from '../../../../src/nodeproxy/l4/leg.ts'
 import type { PodView } from '../../../../src/nodeproxy/l4/pod.ts'
 import { createSlotPool, type SlotPool } from '../../../../src/nodeproxy/l4/slots.ts'
@@ -113,6 +113,7 @@ export interface SentConnect {
 
 export interface Bench {
   readonly flow: Flow
+  readonly context: FlowContext
   readonly tables: MutableTables
   readonly balance: BalanceState
   readonly time: ManualTime
@@ -121,6 +122,8 @@ export interface Bench {
   readonly resets: number[]
   readonly pairs: number[]
   readonly asked: string[]
+  /** Connections whose requests are decided one by one. */
+  readonly http: number[]
   readonly opened: Connection[]
   readonly ended: Connection[]
   answer(ip: string): void
@@ -154,6 +157,7 @@ export function bench(
     resets: [] as number[],
     pairs: [] as number[],
     asked: [] as string[],
+    http: [] as number[],
     opened: [] as Connection[],
     ended: [] as Connection[],
   }
@@ -163,7 +167,7 @@ export function bench(
     timeoutMs: 500,
     maxOpen: 4,
   })
-  const flow = createFlow({
+  const context: FlowContext = {
     podById: (podId) => pods.find((one) => one.podId === podId),
     podByAddress: (ip) => pods.find((one) => one.ipv4 === ip || one.ipv6 === ip),
     tables,
@@ -182,12 +186,16 @@ export function bench(
       opened: (connection) => record.opened.push(connection),
       paired: () => {},
       ended: (connection) => record.ended.push(connection),
+      httpEnded: (connection) => record.ended.push(connection),
     },
+    beginHttp: (connection) => record.http.push(connection.id),
     nowMs: options.now ?? (() => 0),
     open: new Map(),
-  })
+  }
+  const flow = createFlow(context)
   return {
     flow,
+    context,
     tables,
     balance,
     time,

@@ -39,6 +39,8 @@ function connection(changes: Partial<Connection> = {}): Connection {
     target: undefined,
     endpoint: { key: '10.0.0.2/8080', address: '10.0.0.2', port: 8080, workload: '' },
     localPod: undefined,
+    external: false,
+    http: false,
     outside: false,
     attempts: 1,
     tried: { keys: [], silentNodes: [] },

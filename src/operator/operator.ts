@@ -4,8 +4,10 @@ import { createBackOff } from '../model/back-off.ts'
 import { packageVersion } from '../package-version.ts'
 import { defaultMesh } from './compile/compile.ts'
 import type { Kind } from './compile/facts.ts'
+import { serviceKey } from './compile/http/resolve-rule.ts'
 import { formatProblem } from './compile/problem.ts'
 import { type ForeignApis, startForeignApis } from './foreign/foreign-apis.ts'
+import type { KeptRoute } from './foreign/http-route.ts'
 import { serveOperatorHttp } from './http.ts'
 import { tokenReviewer } from './identity/token-reviewer.ts'
 import { createIncrementalCompiler, type IncrementalCompiler } from './incremental/compiler.ts'
@@ -22,6 +24,7 @@ import { createStatusAnswers, type StatusAnswers } from './report/status-answers
 import { createAuthorityStore } from './serving/authority-store.ts'
 import { openServing, type Serving } from './serving/serving.ts'
 import { startPodEvents } from './status/pod-events.ts'
+import type { RoutesToTell } from './status/route-writer.ts'
 import { startTaintRemover } from './status/start-up-taint.ts'
 import { startStatusWriter, type StatusWriter } from './status/status-writer.ts'
 
@@ -35,6 +38,7 @@ export interface Operator extends AsyncDisposable {
 }
 
 const renewCertificateMs = 60_000
+const spreadMs = 2_000
 const maxProblemsTold = 100
 const version = packageVersion()
 
@@ -56,6 +60,7 @@ export async function startOperator(
   undo.defer(() => sources.stop())
   undo.defer(() => foreign.stop())
   undo.defer(() => status.stop())
+  undo.defer(keepSpreadTold(parts))
   undo.defer(keepPodEvents(parts, options.podName, api, log))
   undo.defer(async () => grpc.close())
   undo.defer(async () => election.stop())
@@ -63,7 +68,7 @@ export async function startOperator(
   undo.defer(keepRenewed(serving, grpc, () => election.leading, log))
   const grpcPort = await grpc.listen(reachable(options.grpcAddress))
   let stopping = false
-  const notReady = () => (stopping ? 'it stops' : notListed(sources))
+  const notReady = () => (stopping ? 'it stops' : notListed(parts))
   const registry = createOperatorRegistry(() => factsOf(parts, serving, notReady() === ''))
   const http = await serveOperatorHttp(options.httpAddress, {
     notReady,
@@ -139,6 +144,7 @@ function openParts(
     uidOf: ({ kind, namespace, name }) => compiler.uidOf(kind as Kind, namespace, name),
     meshConfigs: () => sources.meshConfigs,
     meshes: () => foreign.meshes,
+    routes: () => routesToTell(foreign, compiler, publisher, options.clusterDomain),
     onError: (error) => log.warn({ error: error.message }, 'status trouble'),
   })
   const onError = (kind: string, error: Error) =>
@@ -148,6 +154,11 @@ function openParts(
     random: Math.random,
     onError,
     onMeshes: () => status.changed(),
+    onHttpRoute: (key, route) => putRoute(compiler, key, route),
+    onHttpRoutes() {
+      sources.changed()
+      status.changed()
+    },
   })
   const sources: Sources = startSources({
     api,
@@ -155,6 +166,7 @@ function openParts(
     publisher,
     random: Math.random,
     onError,
+    othersSynced: () => routesListed(foreign, sources),
     onPublished() {
       logProblems()
       status.changed()
@@ -184,10 +196,52 @@ function openParts(
   return { publisher, reports, compiler, sources, foreign, grpc, election, status }
 }
 
+/** What others' API cannot list holds nothing up once there was a first time. */
+function routesListed({ httpRoutes }: ForeignApis, { ready }: Pick<Sources, 'ready'>): boolean {
+  const { synced, lastError } = httpRoutes.reflector
+  return synced || (ready && lastError !== '')
+}
+
+function putRoute(compiler: IncrementalCompiler, key: string, route: KeptRoute | undefined): void {
+  if (route !== undefined) {
+    compiler.put(route)
+    return
+  }
+  const [namespace = '', name = ''] = key.split('/')
+  compiler.remove('HTTPRoute', namespace, name)
+}
+
+function routesToTell(
+  { httpRoutes }: ForeignApis,
+  { routeStatuses }: IncrementalCompiler,
+  publisher: Publisher,
+  clusterDomain: string,
+): RoutesToTell {
+  return {
+    version: httpRoutes.version,
+    objects: httpRoutes.objects,
+    statuses: routeStatuses,
+    spreadOf: (service) => publisher.spread(`routes/${serviceKey(service, clusterDomain)}`),
+  }
+}
+
+/** Nodes take routes some time after these were published. @returns what ends it */
+function keepSpreadTold({ publisher, foreign, status }: Parts): () => void {
+  let seen = publisher.moves
+  const timer = setInterval(() => {
+    if (publisher.moves === seen || foreign.httpRoutes.objects.size === 0) return
+    seen = publisher.moves
+    status.changed()
+  }, spreadMs)
+  return () => clearInterval(timer)
+}
+
 /** Empty when everything has been. */
-function notListed({ ready, reflectors }: Sources): string {
-  if (ready) return ''
-  const missing = [...reflectors].filter(([, { synced }]) => !synced)
+function notListed({ sources, foreign }: Pick<Parts, 'sources' | 'foreign'>): string {
+  if (sources.ready) return ''
+  const { kind, reflector } = foreign.httpRoutes
+  const all = [...sources.reflectors, [kind.kind, reflector] as const]
+  const missing = all.filter(([, { synced }]) => !synced)
   const reasons = missing.map(([kind, { lastError }]) => `${kind} ${lastError}`.trim())
   return `not listed yet: ${reasons.join(', ')}`
 }

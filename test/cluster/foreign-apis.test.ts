@@ -8,6 +8,7 @@ import type { ForeignKindRow } from '../../src/model/status.ts'
 import type { KubeApi } from '../../src/operator/kube/api.ts'
 import { type Operator, startOperator } from '../../src/operator/operator.ts'
 import { parseOperatorOptions } from '../../src/operator/options.ts'
+import type { ParentStatus } from '../../src/operator/compile/http/merge-status.ts'
 import type { Condition } from '../../src/operator/status/conditions.ts'
 import { createNamespace } from './support/api-objects.ts'
 import { type ApiServer, startApiServer } from './support/api-server.ts'
@@ -62,6 +63,13 @@ interface Mesh {
 const readMesh = async (name: string) =>
   (await server.api.call({ path: `${meshes}/${name}` })) as Mesh
 
+const pendingCondition = {
+  status: 'Unknown',
+  reason: 'Pending',
+  message: 'Waiting for controller',
+  lastTransitionTime: '1970-01-01T00:00:00Z',
+}
+
 const accepted = ({ status }: Mesh) => status.conditions.find(({ type }) => type === 'Accepted')
 
 test('HTTPRoute: absent, then followed, then gone, by one replica without a restart', async () => {
@@ -96,6 +104,87 @@ test('HTTPRoute: absent, then followed, then gone, by one replica without a rest
   await uninstall(server.api, 'httproutes.gateway.networking.k8s.io')
   await until('it to be gone', async () => (await state()) === 'absent')
   assert.equal((await rowOf(operator, 'HTTPRoute'))?.objects, 0)
+})
+
+interface Route {
+  readonly metadata: { readonly generation: number; readonly resourceVersion: string }
+  readonly status?: { readonly parents: readonly ParentStatus[] }
+}
+
+test('an HTTPRoute is told what came of it, beside what others tell', async () => {
+  await using operator = await startReplica('operator-d')
+  await install(server.api, httpRouteCrd(['v1']))
+  const collection = '/apis/gateway.networking.k8s.io/v1/namespaces/shop/httproutes'
+  const parent = { group: '', kind: 'Service', name: 'web', port: 80 }
+  const create = async (path: string, body: object) => {
+    await server.api.call({ method: 'POST', path, body })
+    return true
+  }
+  const createService = async (name: string) =>
+    create('/api/v1/namespaces/shop/services', {
+      metadata: { name },
+      spec: { ports: [{ name: 'http', port: 80 }] },
+    })
+  const createRoute = async (name: string, backend: string) => {
+    const apiVersion = 'gateway.networking.k8s.io/v1'
+    const rules = [{ backendRefs: [{ name: backend, port: 80 }] }]
+    const spec = { parentRefs: [{ name: 'edge' }, parent], rules }
+    return create(collection, { apiVersion, kind: 'HTTPRoute', metadata: { name }, spec })
+  }
+  const patch = async (path: string, body: object) =>
+    server.api.call({ method: 'PATCH', path, body, contentType: merge })
+  const read = async (name: string) =>
+    (await server.api.call({ path: `${collection}/${name}` })) as Route
+  const own = ({ status }: Route) =>
+    status?.parents.filter(({ controllerName }) => controllerName === 'sluice.dev/mesh') ?? []
+  const told = async (name: string, type: string) =>
+    own(await read(name))[0]?.conditions.find((one) => one.type === type)
+
+  await createService('web')
+  await until('the kind to be served', async () => createRoute('web', 'web-v2'))
+  const seen = { ...pendingCondition, type: 'Accepted', observedGeneration: 1 }
+  const theirs = {
+    parentRef: { name: 'edge' },
+    controllerName: 'example.com/gateway',
+    conditions: [seen],
+  }
+  await until('its missing backend to be told', async () => {
+    return (await told('web', 'ResolvedRefs'))?.reason === 'BackendNotFound'
+  })
+  await patch(`${collection}/web/status`, {
+    status: { parents: [theirs, ...own(await read('web'))] },
+  })
+  await createService('web-v2')
+  await until('the backend to be found', async () => {
+    return (await told('web', 'ResolvedRefs'))?.status === 'True'
+  })
+  const found = await read('web')
+  assert.deepEqual(found.status?.parents[0], theirs)
+  assert.equal(own(found).length, 1)
+  assert.deepEqual(own(found)[0]?.parentRef, parent)
+  assert.equal((await told('web', 'Accepted'))?.status, 'True')
+  assert.equal((await told('web', 'sluice.dev/Live'))?.reason, 'NotUsed')
+
+  const parentRefs = [{ name: 'edge' }, { ...parent, port: 81 }]
+  await patch(`${collection}/web`, { spec: { parentRefs } })
+  const { metadata } = await read('web')
+  assert.equal(metadata.generation, 2)
+  await until('the other generation', async () => {
+    const accepted = await told('web', 'Accepted')
+    return accepted?.reason === 'NoMatchingParent' && accepted.observedGeneration === 2
+  })
+  // It is quiet: what changes elsewhere makes no write on it.
+  const { resourceVersion } = (await read('web')).metadata
+  for (const name of ['a', 'b', 'c']) {
+    await createRoute(name, 'web')
+    await until('the next one', async () => (await told(name, 'Accepted'))?.status === 'True')
+  }
+  assert.equal((await read('web')).metadata.resourceVersion, resourceVersion)
+  // Without a Service among its parents it is others' alone.
+  await patch(`${collection}/web`, { spec: { parentRefs: [{ name: 'edge' }] } })
+  await until('our entry to be gone', async () => own(await read('web')).length === 0)
+  assert.deepEqual((await read('web')).status?.parents, [theirs])
+  assert.equal((await rowOf(operator, 'HTTPRoute'))?.objects, 3)
 })
 
 test('an XMesh of ours is told what Sluice can, and nothing of others is touched', async () => {

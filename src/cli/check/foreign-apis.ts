@@ -6,6 +6,7 @@ import type { ClusterFacts } from './gather.ts'
 const gateway = 'gateway-api'
 const smi = 'smi'
 const meshKind = 'XMesh'
+const routedKind = 'HTTPRoute'
 
 /** APIs of other projects: which are here, and which of their objects have no effect. */
 export function checkForeign({ nodeAnswers }: ClusterFacts): readonly Finding[] {
@@ -59,16 +60,19 @@ function versionOf(name: string, row: ForeignKindRow): readonly Finding[] {
   return [warn(name, followed, detail, 'it is an old one: upgrade it when you can')]
 }
 
-/** Routes change nothing yet, and whoever wrote one must not find that out by himself. */
+/** Some kinds change nothing yet, and whoever wrote one must not find that out by himself. */
 function effectOf(name: string, { kind, objects, names }: ForeignKindRow): readonly Finding[] {
   if (objects === 0) return []
+  if (kind === routedKind) {
+    return [ok(name, `${kind}: ${objects} for Services; each says by its conditions if it is live`)]
+  }
   const more = objects > names.length ? ` (${objects} in all)` : ''
   return [
     warn(
       name,
       `objects of kind ${kind} have effect`,
-      `these have none: ${listed(names)}${more}; this version carries HTTP as TCP, so that ` +
-        'routes are not in force, and route status is off because nothing is to be told',
+      `these have none: ${listed(names)}${more}; this version does not read them, so that ` +
+        'they are not in force, and nothing is told on them',
       'do not count on them in this version',
     ),
   ]

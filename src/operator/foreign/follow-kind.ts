@@ -12,6 +12,8 @@ export interface FollowOptions<T>
   readonly kind: ForeignKind
   /** What is kept of an object; undefined: it asks nothing of us. */
   readonly read: (object: object) => T | undefined
+  /** One of the objects that are kept is new or another; undefined: it is not kept any more. */
+  readonly onObject?: (key: string, now: T | undefined) => void
   /** Something of it may be different. */
   readonly onChange: () => void
   readonly onError: (error: Error) => void
@@ -47,24 +49,22 @@ export function followKind<T>(options: FollowOptions<T>): FollowedKind<T> {
   function renew(now: CrdFacts | undefined): void {
     crd = now
     const wanted = usableVersion(kind, crd)
-    if (wanted !== version) {
-      version = wanted
-      if (follower !== undefined) past = sumOf(past, follower.counts)
-      follower?.stop()
-      objects = new Map()
-      follower = wanted === '' ? undefined : followObjects(options, wanted, objects)
-    }
+    if (wanted !== version) replaceFollower(wanted)
     onChange()
+  }
+
+  function replaceFollower(wanted: string): void {
+    version = wanted
+    if (follower !== undefined) past = sumOf(past, follower.counts)
+    follower?.stop()
+    for (const key of objects.keys()) options.onObject?.(key, undefined)
+    objects = new Map()
+    follower = followObjects(options, wanted, objects)
   }
 
   const definition = startReflector({
     ...rest,
-    source: {
-      path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
-      fieldSelector: `metadata.name=${crdName(kind)}`,
-      metadataOnly: false,
-      optional: false,
-    },
+    source: definitionOf(kind),
     trim: readCrd,
     handlers: {
       replace: ([found]) => renew(found as CrdFacts | undefined),
@@ -105,6 +105,15 @@ export function followKind<T>(options: FollowOptions<T>): FollowedKind<T> {
   }
 }
 
+function definitionOf(kind: ForeignKind): ReflectorOptions['source'] {
+  return {
+    path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+    fieldSelector: `metadata.name=${crdName(kind)}`,
+    metadataOnly: false,
+    optional: false,
+  }
+}
+
 interface Kept<T> {
   readonly key: string
   readonly kept: T | undefined
@@ -114,11 +123,13 @@ function followObjects<T>(
   options: FollowOptions<T>,
   version: string,
   objects: Map<string, T>,
-): Reflector {
-  const { kind, read, onChange, ...rest } = options
+): Reflector | undefined {
+  if (version === '') return undefined
+  const { kind, read, onChange, onObject = () => {}, ...rest } = options
   const put = ({ key, kept }: Kept<T>) => {
-    if (kept === undefined) objects.delete(key)
-    else objects.set(key, kept)
+    if (kept !== undefined) objects.set(key, kept)
+    else if (!objects.delete(key)) return
+    onObject(key, kept)
   }
   return startReflector({
     ...rest,
@@ -131,8 +142,12 @@ function followObjects<T>(
     trim: (object): Kept<T> => ({ key: keyOf(object), kept: read(object) }),
     handlers: {
       replace(found) {
-        objects.clear()
-        for (const each of found) put(each as Kept<T>)
+        const gone = new Set(objects.keys())
+        for (const each of found) {
+          gone.delete((each as Kept<T>).key)
+          put(each as Kept<T>)
+        }
+        for (const key of gone) put({ key, kept: undefined })
         onChange()
       },
       put(object) {
@@ -140,7 +155,7 @@ function followObjects<T>(
         onChange()
       },
       remove(namespace, name) {
-        objects.delete(`${namespace}/${name}`)
+        put({ key: `${namespace}/${name}`, kept: undefined })
         onChange()
       },
     },

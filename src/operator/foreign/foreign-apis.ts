@@ -3,7 +3,8 @@ import type { ForeignKindRow, ForeignState } from '../../model/status.ts'
 import type { KubeApi } from '../kube/api.ts'
 import type { Reflector, ReflectorOptions } from '../kube/reflector.ts'
 import { type FollowedKind, followKind } from './follow-kind.ts'
-import { type ForeignKind, meshes, routeKinds, smiKinds } from './kinds.ts'
+import { keepHttpRoute, type KeptRoute } from './http-route.ts'
+import { type ForeignKind, grpcRoutes, httpRoutes, meshes, smiKinds } from './kinds.ts'
 import { type MeshFacts, readMesh } from './mesh.ts'
 import { namesService } from './service-parents.ts'
 
@@ -11,6 +12,7 @@ import { namesService } from './service-parents.ts'
 export interface ForeignApis {
   /** XMeshes that are Sluice's. */
   readonly meshes: readonly MeshFacts[]
+  readonly httpRoutes: FollowedKind<KeptRoute>
   readonly reflectors: ReadonlyMap<string, Reflector>
   rows(): readonly ForeignKindRow[]
   stop(): void
@@ -22,24 +24,31 @@ export interface ForeignOptions
   readonly onError: (kind: string, error: Error) => void
   /** The XMeshes may be others. */
   readonly onMeshes: () => void
+  /** One is new or another; undefined: it is gone, or not for Services any more. */
+  readonly onHttpRoute: (key: string, route: KeptRoute | undefined) => void
+  /** HTTPRoutes, or what is known of their kind, may be others. */
+  readonly onHttpRoutes: () => void
 }
 
 const maxNames = 20
 
 export function startForeignApis(options: ForeignOptions): ForeignApis {
-  const { onError, onMeshes, ...rest } = options
+  const { onError, onMeshes, onHttpRoute, onHttpRoutes, ...rest } = options
   const follow = <T>(
     kind: ForeignKind,
     read: (object: object) => T | undefined,
     onChange: () => void,
+    onObject: (key: string, now: T | undefined) => void = () => {},
   ) => {
     const report = (error: Error) => onError(kind.kind, error)
-    return followKind({ ...rest, kind, read, onChange, onError: report })
+    return followKind({ ...rest, kind, read, onChange, onObject, onError: report })
   }
   const nothing = () => {}
   const followedMeshes = follow(meshes, readMesh, onMeshes)
+  const followedRoutes = follow(httpRoutes, keepHttpRoute, onHttpRoutes, onHttpRoute)
   const all: readonly FollowedKind<unknown>[] = [
-    ...routeKinds.map((kind) => follow(kind, (route) => namesService(route) || undefined, nothing)),
+    followedRoutes,
+    follow(grpcRoutes, (route) => namesService(route) || undefined, nothing),
     followedMeshes,
     ...smiKinds.map((kind) => follow(kind, () => true, nothing)),
   ]
@@ -47,6 +56,7 @@ export function startForeignApis(options: ForeignOptions): ForeignApis {
     get meshes() {
       return [...followedMeshes.objects.values()]
     },
+    httpRoutes: followedRoutes,
     reflectors: new Map(all.map(({ kind, reflector }) => [kind.kind, reflector])),
     rows: () => all.map(rowOf),
     stop() {

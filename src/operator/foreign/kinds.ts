@@ -11,7 +11,8 @@ export interface ForeignKind {
 
 const gatewayGroup = 'gateway.networking.k8s.io'
 
-const httpRoutes: ForeignKind = {
+/** Attached to Services by their parentRefs. */
+export const httpRoutes: ForeignKind = {
   kind: 'HTTPRoute',
   group: gatewayGroup,
   plural: 'httproutes',
@@ -19,7 +20,8 @@ const httpRoutes: ForeignKind = {
   metadataOnly: false,
 }
 
-const grpcRoutes: ForeignKind = {
+/** The same. */
+export const grpcRoutes: ForeignKind = {
   kind: 'GRPCRoute',
   group: gatewayGroup,
   plural: 'grpcroutes',
@@ -35,9 +37,6 @@ export const meshes: ForeignKind = {
   versions: ['v1alpha1'],
   metadataOnly: false,
 }
-
-/** Kinds that are attached to Services by parentRefs. */
-export const routeKinds: readonly ForeignKind[] = [httpRoutes, grpcRoutes]
 
 /** SMI's objects are for whichever mesh there is: each is meant for this one too. */
 export const smiKinds: readonly ForeignKind[] = [

@@ -61,8 +61,8 @@ export function readMesh(object: object): MeshFacts | undefined {
 }
 
 /**
- * The features of the Gateway API's conformance tests that this version has: nothing more than that
- * traffic of Services goes through it, as routes have no effect.
+ * The features of the Gateway API's conformance tests that this version was seen to have: nothing
+ * more than that traffic of Services goes through it, as those of routes have not been run.
  */
 const supportedFeatures: readonly string[] = ['Mesh'].sort(compareNames)
 

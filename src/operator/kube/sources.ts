@@ -12,6 +12,8 @@ export interface Sources {
   readonly reflectors: ReadonlyMap<string, Reflector>
   /** The MeshConfigs that were compiled last, by name. */
   readonly meshConfigs: ReadonlyMap<string, ObjectVersion>
+  /** The compiler was told something else, which is to be published. */
+  changed(): void
   stop(): void
 }
 
@@ -27,12 +29,15 @@ export interface SourcesOptions
   readonly compiler: IncrementalCompiler
   readonly publisher: Publisher
   readonly onError?: (kind: string, error: Error) => void
+  /** Whether all else is there that is to be published with the first of it. */
+  readonly othersSynced?: () => boolean
   /** After each publication. */
   readonly onPublished?: () => void
 }
 
 export function startSources(options: SourcesOptions): Sources {
   const { compiler, publisher, onError = () => {}, onPublished = () => {}, ...rest } = options
+  const { othersSynced = () => true } = options
   const reflectors = new Map<string, Reflector>()
   const meshConfigs = new Map<string, ObjectVersion>()
   let scheduled: NodeJS.Immediate | undefined
@@ -41,7 +46,7 @@ export function startSources(options: SourcesOptions): Sources {
   function publish(): void {
     scheduled = undefined
     // Half of the cluster would look as if the other half were gone.
-    if (![...reflectors.values()].every(({ synced }) => synced)) return
+    if (![...reflectors.values()].every(({ synced }) => synced) || !othersSynced()) return
     publisher.apply(compiler.flush())
     ready = true
     onPublished()
@@ -91,6 +96,7 @@ export function startSources(options: SourcesOptions): Sources {
     },
     reflectors,
     meshConfigs,
+    changed: soon,
     stop() {
       clearImmediate(scheduled)
       for (const reflector of reflectors.values()) reflector.stop()

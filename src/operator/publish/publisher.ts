@@ -40,10 +40,19 @@ export interface Publisher {
   status(): PublisherStatus
   /** The streams of a node: what it holds, and what it would be sent. */
   inspect(node: string, withContent: boolean): readonly ConfigRow[]
+  /** How many nodes are to hold a resource, and how many do so as it is published. */
+  spread(name: string): Spread
+  /** Grows whenever nodes may hold something else than before. */
+  readonly moves: number
   /** Resolves when something has been published. */
   readonly published: Promise<void>
   /** What is published now. */
   readonly snapshot: Snapshot
+}
+
+export interface Spread {
+  readonly nodes: number
+  readonly live: number
 }
 
 export interface PublisherStatus {
@@ -63,6 +72,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
   const turns = createTurns()
   const published = Promise.withResolvers<void>()
   let version = 0
+  let moves = 0
 
   const handles: SessionHandles = {
     answers,
@@ -71,7 +81,9 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
     ready: () => version > 0,
     watch: (name, session) => watchers.add(name, session),
     unwatch: (name, session) => watchers.remove(name, session),
+    moved: () => void (moves += 1),
     closed(session) {
+      moves += 1
       sessions.delete(session)
       turns.forget(session)
     },
@@ -81,6 +93,7 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
     const first = version === 0
     if (!first && change.upserts.length === 0 && change.removals.length === 0) return
     version += 1
+    moves += 1
     published.resolve()
     const affected = new Set<Session>()
     for (const name of answers.invalidate(snapshot.change(change))) {
@@ -95,16 +108,14 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
   return {
     apply,
     published: published.promise,
+    spread: (name) => spreadOf(sessions, name, snapshot.tables.resources.get(name)),
+    get moves() {
+      return moves
+    },
     snapshot,
     replace: (resources) => apply(diffResources(snapshot.tables.resources.values(), resources)),
     connect(node, names, send, claims) {
-      const own = [...sessions].filter((session) => session.node === node).length
-      if (own >= limits.streamsPerNode) {
-        throw new Error(
-          `node ${node} has ${own} streams open, and streamsPerNode ` +
-            `is ${limits.streamsPerNode}: close one first`,
-        )
-      }
+      checkStreams(node, sessions, limits)
       const session = createSession(node, names, send, handles, claims)
       sessions.add(session)
       session.changed()
@@ -121,6 +132,34 @@ export function createPublisher(epoch: string, limits: PublishLimits = defaultLi
       sessions: [...sessions].map((session) => session.status()),
     }),
   }
+}
+
+function checkStreams(
+  node: string,
+  sessions: Iterable<Session>,
+  { streamsPerNode }: PublishLimits,
+): void {
+  const own = [...sessions].filter((session) => session.node === node).length
+  if (own < streamsPerNode) return
+  throw new Error(
+    `node ${node} has ${own} streams open, and streamsPerNode is ${streamsPerNode}: ` +
+      'close one first',
+  )
+}
+
+/** A node with two streams, as while it is upgraded, has what both of them have. */
+function spreadOf(
+  sessions: Iterable<Session>,
+  name: string,
+  published: Resource | undefined,
+): Spread {
+  const nodes = new Map<string, boolean>()
+  for (const session of sessions) {
+    const holding = session.holding(name)
+    if (holding === undefined) continue
+    nodes.set(session.node, nodes.get(session.node) !== false && holding === published)
+  }
+  return { nodes: nodes.size, live: [...nodes.values()].filter(Boolean).length }
 }
 
 /** Which sessions are subscribed to a name. */

@@ -1,4 +1,5 @@
 import { nodeSubscription } from '../../model/names.ts'
+import type { Resource } from '../../model/resources.ts'
 import type { Delta } from '../../model/source.ts'
 import type { ConfigRow, StreamRow } from '../../model/status.ts'
 import type { Answer } from './answer.ts'
@@ -8,7 +9,7 @@ import { createDeltaPump, type DeltaPump } from './delta-pump.ts'
 import { type Claims, claim, createHoldings, type Holdings, reject, settle } from './holdings.ts'
 import { inspectHoldings } from './inspect.ts'
 import type { PublishLimits } from './limits.ts'
-import { planDelta } from './plan-delta.ts'
+import { type Outdated, planDelta } from './plan-delta.ts'
 import { createSubscriptions, type Subscriptions } from './subscriptions.ts'
 
 /** One stream of a node, without its transport. */
@@ -38,6 +39,8 @@ export interface SessionHandles {
   watch(name: string, session: Session): void
   unwatch(name: string, session: Session): void
   closed(session: Session): void
+  /** A node took or rejected something. */
+  moved(): void
 }
 
 export interface Session extends NodeSession {
@@ -45,6 +48,8 @@ export interface Session extends NodeSession {
   touch(name: string): void
   /** All that changed was told. Sends, unless a delta is on its way. */
   changed(): void
+  /** What it holds under a name, or is to hold; undefined: it has nothing to do with it. */
+  holding(name: string): Resource | Outdated | undefined
 }
 
 export function createSession(
@@ -55,11 +60,11 @@ export function createSession(
   claims?: Claims,
 ): Session {
   const held = createHoldings()
-  const { subscriptionsPerNode } = handles.limits
-  const asked = createAsked(subscriptionsPerNode, (name) => subscriptions.answerOf(name))
+  const { answers, limits } = handles
+  const asked = createAsked(limits.subscriptionsPerNode, (name) => subscriptions.answerOf(name))
   const subscriptions: Subscriptions = createSubscriptions(node, {
-    answers: handles.answers,
-    limits: handles.limits,
+    answers,
+    limits,
     onAdd: touching(asked, (name) => handles.watch(name, session)),
     onRemove: touching(asked, (name) => handles.unwatch(name, session)),
   })
@@ -80,8 +85,7 @@ export function createSession(
       pump.changed()
     },
     unsubscribe(less) {
-      for (const name of less) {
-        if (name === nodeSubscription(node)) continue
+      for (const name of less.filter((one) => one !== nodeSubscription(node))) {
         subscriptions.remove(name)
         held.told.delete(name)
       }
@@ -92,20 +96,21 @@ export function createSession(
       if (delta === undefined) return
       settle(held, delta, (name) => subscriptions.has(name))
       asked.settle(delta)
-      counts.acked += 1
-      Object.assign(counts, { lastError: '', version: delta.version })
+      Object.assign(counts, { acked: counts.acked + 1, lastError: '', version: delta.version })
+      handles.moved()
       pump.resume()
     },
     nack(nonce, error, names = []) {
       const delta = pump.take(nonce)
       if (delta === undefined) return
-      counts.nacked += 1
-      counts.lastError = error
+      Object.assign(counts, { nacked: counts.nacked + 1, lastError: error })
+      handles.moved()
       if (reject(held, delta, names)) pump.changed()
       else pump.rest()
     },
     touch: (name) => asked.touch(name),
     changed: () => pump.changed(),
+    holding: (name) => holdingOf(held, asked, name),
     close() {
       pump.close()
       subscriptions.clear()
@@ -116,6 +121,11 @@ export function createSession(
   }
   for (const name of new Set([nodeSubscription(node), ...names])) add(name)
   return session
+}
+
+function holdingOf(held: Holdings, asked: Asked, name: string): Resource | Outdated | undefined {
+  const isAsked = asked.openResources.has(name) || held.rejected.has(name)
+  return held.resources.get(name) ?? (isAsked ? 'outdated' : undefined)
 }
 
 function sizesOf(subscriptions: Subscriptions, { resources }: Holdings) {

@@ -6,6 +6,7 @@ import { createMeshWriter } from '../foreign/mesh-writer.ts'
 import { isStatus, type KubeApi } from '../kube/api.ts'
 import type { ObjectVersion } from '../kube/sources.ts'
 import { createRateLimit, type Rate } from '../publish/rate-limit.ts'
+import { createRouteWriter, type RoutesToTell } from './route-writer.ts'
 import { acceptedCondition, type Condition, wordsOf } from './conditions.ts'
 import { writeEvent } from './event.ts'
 
@@ -20,6 +21,7 @@ export interface StatusWriterOptions {
   readonly meshConfigs: () => ReadonlyMap<string, ObjectVersion>
   /** XMeshes that are Sluice's. */
   readonly meshes: () => readonly MeshFacts[]
+  readonly routes: () => RoutesToTell
   readonly onError?: (error: Error) => void
   /** Of Events: a cluster full of faults must not become the API server's. */
   readonly rate?: Rate
@@ -42,6 +44,7 @@ const defaultSettleMs = 3_000
 export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { onError = () => {} } = options
   const meshWriter = createMeshWriter(options.api)
+  const routeWriter = createRouteWriter(options.api)
   const tellProblems = createTelling(options)
   const backOff = createBackOff({ firstMs: 1_000, maxMs: 60_000, random: Math.random })
   const written = new Map<string, Written>()
@@ -57,7 +60,11 @@ export function startStatusWriter(options: StatusWriterOptions): StatusWriter {
     let waitMs = Infinity
     try {
       await writeConditions(options, written)
-      const waits = [await meshWriter.write(options.meshes()), await tellProblems()]
+      const waits = [
+        await meshWriter.write(options.meshes()),
+        await routeWriter.write(options.routes()),
+        await tellProblems(),
+      ]
       waitMs = Math.min(...waits.filter((ms) => ms > 0), Infinity)
       backOff.reset()
     } catch (error) {

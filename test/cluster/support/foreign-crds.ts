@@ -64,7 +64,39 @@ const meshSchema = {
   },
 }
 
-const routeSchema = { type: 'object', properties: { spec: open, status: open } }
+const routeSchema = {
+  type: 'object',
+  properties: {
+    spec: open,
+    status: {
+      type: 'object',
+      required: ['parents'],
+      properties: {
+        parents: {
+          type: 'array',
+          maxItems: 32,
+          'x-kubernetes-list-type': 'atomic',
+          items: {
+            type: 'object',
+            required: ['parentRef', 'controllerName', 'conditions'],
+            properties: {
+              parentRef: open,
+              controllerName: { type: 'string' },
+              conditions: {
+                type: 'array',
+                minItems: 1,
+                maxItems: 8,
+                items: condition,
+                'x-kubernetes-list-type': 'map',
+                'x-kubernetes-list-map-keys': ['type'],
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+}
 
 function crd(
   group: string,

@@ -26,6 +26,7 @@ export const clusterRules: readonly Rule[] = [
     ],
   },
   rule('gateway.networking.k8s.io', ['httproutes', 'grpcroutes'], ['list', 'watch']),
+  rule('gateway.networking.k8s.io', ['httproutes/status'], ['patch']),
   rule('gateway.networking.x-k8s.io', ['xmeshes'], ['list', 'watch']),
   rule('gateway.networking.x-k8s.io', ['xmeshes/status'], ['patch']),
   rule('split.smi-spec.io', ['trafficsplits'], ['list', 'watch']),

@@ -29,8 +29,12 @@ export function attach(
     ]
     return { problem: `${subject} has no TCP port of ${parts.join(' and ') || 'any kind'}` }
   }
-  const ports = meant.filter(({ appProtocol }) => isHttp(appProtocol)).map((each) => each.port)
+  const spoken = meant.filter(({ appProtocol }) => isHttp(appProtocol))
+  // What nobody says may be a database beside the app: it is taken for HTTP only if it must be.
+  const said = spoken.filter(({ appProtocol }) => appProtocol !== '')
+  const isAny = port === 0 && section === '' && said.length > 0
+  const ports = (isAny ? said : spoken).map((each) => each.port)
   if (ports.length > 0) return { service, ports }
-  const spoken = meant.map((each) => `port ${each.port} ${each.appProtocol}`).join(', ')
-  return { problem: `${subject} speaks no HTTP/1.1 there (${spoken})` }
+  const others = meant.map((each) => `port ${each.port} ${each.appProtocol}`).join(', ')
+  return { problem: `${subject} speaks no HTTP/1.1 there (${others})` }
 }

@@ -22,8 +22,7 @@ const maxParents = 32
 
 /**
  * What `status.parents` should be: others' entries as they are and where they are, then ours, which
- * are gone where the route is not for us any more. Conditions of other types in our entries, which
- * another part of Sluice writes, stay.
+ * are gone where the route is not for us any more. Conditions of other types in our entries stay.
  * @returns undefined where it is so already, or where somebody has told of a newer generation
  */
 export function mergeParentStatus(
@@ -53,7 +52,12 @@ export function mergeParentStatus(
   return sameData(sorted(before), sorted(wanted)) ? undefined : wanted
 }
 
-const ownTypes: ReadonlySet<string> = new Set(['Accepted', 'ResolvedRefs', 'PartiallyInvalid'])
+const ownTypes: ReadonlySet<string> = new Set([
+  'Accepted',
+  'ResolvedRefs',
+  'PartiallyInvalid',
+  'sluice.dev/Live',
+])
 
 /** The order of entries and of conditions says nothing, and others may change it. */
 function sorted(entries: readonly ParentStatus[]): readonly unknown[] {

@@ -138,6 +138,16 @@ function checkTogether(
     const fix = 'make it no longer than timeouts.request'
     reportField(rule, 'timeouts.backendRequest', 'is longer than the whole request may take', fix)
   }
+  if (hasField(rule, 'retry')) {
+    reportField(rule, 'retry', 'is not supported yet', 'leave it out')
+  }
+  if (
+    [filters, ...backends.map((backend) => backend.filters)].some(
+      ({ mirrors }) => mirrors.length > 0,
+    )
+  ) {
+    reportField(rule, 'filters', 'have a RequestMirror, which is not supported yet', 'leave it out')
+  }
   if (hasField(rule, 'sessionPersistence')) {
     reportField(rule, 'sessionPersistence', 'is not supported', 'leave it out')
   }

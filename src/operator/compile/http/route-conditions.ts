@@ -4,8 +4,8 @@ import type { RuleFacts } from './route-facts.ts'
 
 /** A condition without its times, which whoever writes it adds. */
 export interface RouteCondition {
-  readonly type: 'Accepted' | 'ResolvedRefs' | 'PartiallyInvalid'
-  readonly status: 'True' | 'False'
+  readonly type: 'Accepted' | 'ResolvedRefs' | 'PartiallyInvalid' | 'sluice.dev/Live'
+  readonly status: 'True' | 'False' | 'Unknown'
   readonly reason: string
   readonly message: string
 }

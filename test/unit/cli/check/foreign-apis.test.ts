@@ -73,12 +73,20 @@ const saying: readonly (readonly [
   ],
   [
     'routes that have no effect',
+    [row('GRPCRoute', { ...followed, objects: 7, names: ['shop/a', 'shop/b'] })],
+    [
+      'ok; GRPCRoute: v1 (v1.6.3 standard)',
+      'warn; objects of kind GRPCRoute have effect; these have none: shop/a, shop/b (7 in all); ' +
+        'this version does not read them, so that they are not in force, and nothing is told on ' +
+        'them',
+    ],
+  ],
+  [
+    'routes that have',
     [row('HTTPRoute', { ...followed, objects: 7, names: ['shop/a', 'shop/b'] })],
     [
       'ok; HTTPRoute: v1 (v1.6.3 standard)',
-      'warn; objects of kind HTTPRoute have effect; these have none: shop/a, shop/b (7 in all); ' +
-        'this version carries HTTP as TCP, so that routes are not in force, and route status is ' +
-        'off because nothing is to be told',
+      'ok; HTTPRoute: 7 for Services; each says by its conditions if it is live',
     ],
   ],
   [

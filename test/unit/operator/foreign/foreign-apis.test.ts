@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import type { ForeignKindRow } from '../../../../src/model/status.ts'
+import type { KeptRoute } from '../../../../src/operator/foreign/http-route.ts'
 import { startForeignApis } from '../../../../src/operator/foreign/foreign-apis.ts'
 import { eventually } from '../../nodeproxy/config/grpc-support.ts'
 import { type FakeApiServer, type FakeObject, startFakeApiServer } from '../kube/fake-api-server.ts'
@@ -41,6 +42,7 @@ async function follow(t: TestContext, prepare: (server: FakeApiServer) => void =
   prepare(server)
   const errors: string[] = []
   let told = 0
+  const kept = new Map<string, KeptRoute>()
   const apis = startForeignApis({
     api: server.api,
     random: () => 0,
@@ -48,6 +50,11 @@ async function follow(t: TestContext, prepare: (server: FakeApiServer) => void =
     absentRetryMs: 5,
     onError: (kind, error) => void errors.push(`${kind}: ${error.message}`),
     onMeshes: () => void (told += 1),
+    onHttpRoute(key, route) {
+      if (route === undefined) kept.delete(key)
+      else kept.set(key, route)
+    },
+    onHttpRoutes: () => {},
   })
   t.after(() => apis.stop())
   const row = (kind: string): ForeignKindRow => {
@@ -55,7 +62,7 @@ async function follow(t: TestContext, prepare: (server: FakeApiServer) => void =
     assert.ok(found)
     return found
   }
-  return { server, apis, row, errors, told: () => told }
+  return { server, apis, row, errors, kept, told: () => told }
 }
 
 const asked = ({ asked }: FakeApiServer, collection: string) =>
@@ -135,6 +142,32 @@ test('of routes those with a Service as parent count, by either name of its grou
   server.put('httproutes', route('both', [{ name: 'edge' }]))
   server.remove('httproutes', 'shop', 'core')
   await eventually(() => row('HTTPRoute').objects === 0)
+})
+
+test('each HTTPRoute is told as it comes, changes and goes, also with its kind', async (t) => {
+  const service = [{ group: '', kind: 'Service', name: 'web' }]
+  const { server, row, kept } = await follow(t, (fresh) => {
+    fresh.put(crds, crd(routes, ['v1', 'v1beta1']))
+    fresh.put('httproutes', route('web', service))
+    fresh.put('httproutes', route('shop', service))
+  })
+  await eventually(() => kept.size === 2)
+  const before = kept.get('shop/web')
+  server.put('httproutes', { ...route('web', service), status: { parents: [] } })
+  await eventually(() => kept.get('shop/web') !== before)
+  server.put('httproutes', route('shop', [{ name: 'edge' }]))
+  await eventually(() => kept.size === 1)
+  // What Sluice has told of it before is still to be taken back.
+  const own = { parentRef: service[0], controllerName: 'sluice.dev/mesh', conditions: [] }
+  server.put('httproutes', { ...route('shop', [{ name: 'edge' }]), status: { parents: [own] } })
+  await eventually(() => kept.get('shop/shop')?.parents.length === 1)
+  // Another list, in which one is missing.
+  server.remove('httproutes', 'shop', 'shop')
+  server.compact()
+  server.cut('httproutes', 'reset')
+  await eventually(() => kept.size === 1)
+  server.put(crds, crd(routes, []))
+  await eventually(() => row('HTTPRoute').state === 'unusable' && kept.size === 0)
 })
 
 test('XMeshes of another controller are none of ours', async (t) => {

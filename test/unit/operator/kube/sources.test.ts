@@ -29,6 +29,7 @@ async function follow(
   t: TestContext,
   prepare: (server: FakeApiServer) => void = () => {},
   pageSize = 500,
+  othersSynced = () => true,
 ): Promise<Following> {
   const server = await startFakeApiServer(t)
   server.put('namespaces', {
@@ -54,6 +55,7 @@ async function follow(
     firstRetryMs: 5,
     absentRetryMs: 5,
     pageSize,
+    othersSynced,
     onError: (kind, error) => void errors.push(`${kind}: ${error.message}`),
   })
   t.after(() => sources.stop())
@@ -94,6 +96,23 @@ test('nothing is published before all kinds have been listed', async (t) => {
   assert.equal(sources.ready, false)
   assert.equal(pods().size, 0)
   server.show('endpointslices')
+  await eventually(() => sources.ready && pods().size === 1)
+})
+
+test('nor before what others put into the compiler is all there', async (t) => {
+  let synced = false
+  const { sources, pods } = await follow(
+    t,
+    (fresh) => fresh.put('pods', pod('a')),
+    500,
+    () => synced,
+  )
+  await eventually(() => [...sources.reflectors.values()].every((each) => each.synced))
+  sources.changed()
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual([sources.ready, pods().size], [false, 0])
+  synced = true
+  sources.changed()
   await eventually(() => sources.ready && pods().size === 1)
 })
 

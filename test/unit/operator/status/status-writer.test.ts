@@ -29,6 +29,12 @@ test('a MeshConfig that is made again under its name gets its condition at once'
     problems: () => [],
     meshConfigs: () => versions,
     meshes: () => [],
+    routes: () => ({
+      version: '',
+      objects: new Map(),
+      statuses: new Map(),
+      spreadOf: () => ({ nodes: 0, live: 0 }),
+    }),
   })
   t.after(() => writer.stop())
   const hasCondition = () => 'conditions' in object.status

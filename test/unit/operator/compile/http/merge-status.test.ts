@@ -75,11 +75,11 @@ test('who has told of a newer generation is not written against', () => {
 test('a condition of another type in our entry stays', () => {
   const [entry] = merge([], [parent(web)]) ?? []
   assert.ok(entry)
-  const live = { ...entry.conditions[0], type: 'sluice.dev/Live' } as ParentStatus['conditions'][0]
+  const live = { ...entry.conditions[0], type: 'example.com/Seen' } as ParentStatus['conditions'][0]
   const before = [{ ...entry, conditions: [...entry.conditions, live] }]
   const merged = merge(before, [parent(web, 'False')]) ?? []
   assert.deepEqual(
     merged[0]?.conditions.map(({ type }) => type),
-    ['Accepted', 'sluice.dev/Live'],
+    ['Accepted', 'example.com/Seen'],
   )
 })

@@ -29,6 +29,11 @@ const ofResponse = 16
 const mostNameBytes = 255
 const mostValueBytes = 65_535
 
+/** As the lines of a head. Names and values are those of configuration, which was checked. */
+export function encodeHeaderLines(fields: readonly HeaderField[]): string {
+  return fields.map(({ name, value }) => `${name}: ${value}\r\n`).join('')
+}
+
 /**
  * Undefined when there is nothing to change.
  *

@@ -3,6 +3,7 @@ import type { Connection } from '../l4/connection.ts'
 import type { PodView } from '../l4/pod.ts'
 import type { Refusal } from '../policy/refusal.ts'
 import type { WorkloadFacts } from '../flat/profile.ts'
+import type { ForwardDecision, RouteName } from '../route/decision.ts'
 
 /** One request, from its head to the end of its response. Owned by the worker that has it. */
 export interface Exchange {
@@ -13,6 +14,13 @@ export interface Exchange {
   /** With its query, as sent. */
   readonly target: string
   readonly authority: string
+  /** When its head was there. */
+  readonly beganMs: number
+  /** Which rule decided; undefined: its service has no routes. */
+  route: RouteName | undefined
+  decision: ForwardDecision | undefined
+  /** What the decision changes of its heads, for the engine. */
+  edits: Uint8Array | undefined
   attempts: number
   readonly tried: { readonly keys: string[]; readonly silentNodes: string[] }
   /** While it is under way there. */

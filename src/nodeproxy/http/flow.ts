@@ -17,6 +17,7 @@ import { type Refusal, refuse } from '../policy/refusal.ts'
 import type { EndpointNumbers } from './endpoints.ts'
 import type { Exchange, ExchangeObserver } from './exchange.ts'
 import { answerRefusal, refusalOfAttempt } from './refuse.ts'
+import { applyRoutes, attemptTimeoutMs, type RoutingContext } from './routing.ts'
 
 /** From a head's first byte to its last. */
 const headTimeoutMs = 15_000
@@ -25,7 +26,7 @@ const clientIdleMs = 3_600_000
 const mostHeadBytes = 60 * 1024
 
 /** What the steps of a request work with. */
-export interface HttpContext {
+export interface HttpContext extends RoutingContext {
   readonly flow: Pick<
     FlowContext,
     'open' | 'tables' | 'balance' | 'authorize' | 'settings' | 'nowMs' | 'podByAddress'
@@ -86,6 +87,10 @@ function requested(context: HttpContext, event: RequestEvent): void {
     method: head.method,
     target: head.query === undefined ? head.path : `${head.path}?${head.query}`,
     authority: head.authority,
+    beganMs: context.flow.nowMs(),
+    route: undefined,
+    decision: undefined,
+    edits: undefined,
     attempts: 0,
     tried: { keys: [], silentNodes: [] },
     endpoint: undefined,
@@ -95,7 +100,7 @@ function requested(context: HttpContext, event: RequestEvent): void {
     refusal: undefined,
   }
   context.exchanges.set(event.stream, exchange)
-  forward(context, exchange, undefined)
+  if (applyRoutes(context, exchange, head)) forward(context, exchange, undefined)
 }
 
 /** To an endpoint of the service as it is now. @param last why the attempt before failed */
@@ -107,7 +112,7 @@ function forward(context: HttpContext, exchange: Exchange, last: Refusal | undef
   }
   const { connection } = exchange
   const { flow } = context
-  const destination = flow.tables.workload(target.workload)
+  const destination = target.facts ?? flow.tables.workload(target.workload)
   const denied = flow.authorize({
     direction: connection.direction,
     source: connection.source,
@@ -120,6 +125,12 @@ function forward(context: HttpContext, exchange: Exchange, last: Refusal | undef
     answerRefusal(context.commands, exchange, denied)
     return
   }
+  const nowMs = flow.nowMs()
+  const timeoutMs = attemptTimeoutMs(exchange, nowMs)
+  if (timeoutMs === undefined) {
+    answerRefusal(context.commands, exchange, refuse('upstreamTimeout', target.key))
+    return
+  }
   const { inFlight } = flow.balance
   inFlight.set(target.key, (inFlight.get(target.key) ?? 0) + 1)
   exchange.endpoint = target
@@ -128,16 +139,27 @@ function forward(context: HttpContext, exchange: Exchange, last: Refusal | undef
   exchange.localPod = flow.podByAddress(target.address)
   exchange.attempts += 1
   const { pod } = connection
-  const number = context.endpoints.numberOf(pod, target, exchange.localPod, flow.nowMs())
-  context.commands.forward(exchange.stream, number, { attempt: exchange.attempts, timeoutMs: 0 })
+  const number = context.endpoints.numberOf(pod, target, exchange.localPod, nowMs)
+  const { stream, attempts: attempt, edits } = exchange
+  const changes = edits === undefined ? {} : { edits }
+  context.commands.forward(stream, number, { attempt, timeoutMs, ...changes })
 }
 
-function pick({ flow }: HttpContext, { connection, tried }: Exchange): Target | Refusal {
-  const { service, asked, peer, external } = connection
-  const subject = `service ${service?.key ?? ''} port ${asked.port}`
-  const entry = flow.tables
-    .service(service?.key ?? '')
-    ?.port(asked.port, familyOf(asked.address), external)
+function pick({ flow }: HttpContext, exchange: Exchange): Target | Refusal {
+  const { connection, tried, decision } = exchange
+  const { service, asked, peer } = connection
+  const { service: key, port } = decision?.backend ?? {
+    service: service?.key ?? '',
+    port: asked.port,
+  }
+  const external = connection.external && decision === undefined
+  const subject = `service ${key} port ${port}`
+  const family = familyOf(asked.address)
+  const found = flow.tables.service(key)
+  // A route may lead from a service of one family to one of the other.
+  const entry =
+    found?.port(port, family, external) ??
+    (decision === undefined ? undefined : found?.port(port, family === 4 ? 6 : 4, false))
   if (entry === undefined) return refuse('noSuchPort', subject)
   if (entry.view.refusal !== undefined) return entry.view.refusal
   const target = entry.balancer.pick(peer.address, tried, flow.nowMs())

@@ -1,3 +1,4 @@
+import { encodeHeaderLines } from '../codecs/edits.ts'
 import type { HttpCommandWriter } from '../io/http-commands.ts'
 import { AttemptReason, MessageError } from '../io/protocol.ts'
 import { describeErrno } from '../l4/errno.ts'
@@ -15,7 +16,9 @@ export function answerRefusal(
 ): void {
   exchange.refusal = refusal
   const { status, reason } = refusals[refusal.kind]
-  const fields = `date: ${new Date().toUTCString()}\r\ncontent-type: text/plain\r\n`
+  const { set = [], add = [] } = exchange.decision?.responseEdits ?? {}
+  const own = `date: ${new Date().toUTCString()}\r\ncontent-type: text/plain\r\n`
+  const fields = own + encodeHeaderLines([...set, ...add])
   commands.respond(exchange.stream, status, fields, `sluice: ${reason}\n`, false)
 }
 

@@ -50,7 +50,9 @@ export function routeOutbound(
     if (entry === undefined) return { kind: 'ask' }
     const found = entry.port(port, familyOf(address), external)
     if (found !== undefined) {
-      const as = carriedAs(found.view.appProtocol)
+      // Who attaches HTTP routes to a port says by that what it speaks.
+      const routed = tables.routes(key, port, pod.namespace) !== undefined
+      const as = routed ? 'http1' : carriedAs(found.view.appProtocol)
       const { refusal } = found.view
       // A request can be answered with a reason, and the next one may find an endpoint.
       if (refusal !== undefined && as === 'opaque') return refused(refusal, entry.name)

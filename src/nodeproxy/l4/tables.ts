@@ -2,6 +2,8 @@ import { type Balancer, type BalanceState, createBalancer } from '../balance/bal
 import { targetKey } from '../balance/target.ts'
 import type { WorkloadFacts } from '../flat/profile.ts'
 import { headOf, openServiceTable } from '../flat/service-table.ts'
+import type { RouteTables } from '../route/route-tables.ts'
+import type { RouteTable } from '../route/table.ts'
 import { nearTargets } from './near-targets.ts'
 import type { PortView, ServiceName, ServiceView } from './service-view.ts'
 import { createSharedTexts } from './shared-texts.ts'
@@ -26,6 +28,8 @@ export interface Tables {
   /** Undefined: not known here; ask. */
   address(ip: string): AddressAnswer | undefined
   service(key: string): ServiceEntry | undefined
+  /** Undefined: none for that port of the service and the clients of that namespace. */
+  routes(service: string, port: number, namespace: string): RouteTable | undefined
   workload(uid: string): WorkloadFacts | undefined
   /** The workload with this address, when that is known already. */
   workloadAt(ip: string): WorkloadFacts | undefined
@@ -86,7 +90,11 @@ interface Held {
  * with.
  * @param node that it is on
  */
-export function createTables(state: BalanceState, node: string): MutableTables {
+export function createTables(
+  state: BalanceState,
+  node: string,
+  routes: Pick<RouteTables, 'find'> = { find: () => undefined },
+): MutableTables {
   const addresses = new Map<string, AddressAnswer>()
   const services = new Map<string, Held>()
   const workloads = new Map<string, WorkloadFacts>()
@@ -115,13 +123,11 @@ export function createTables(state: BalanceState, node: string): MutableTables {
   return {
     address: (ip) => addresses.get(ip),
     service,
+    routes: routes.find,
     workload: (uid) => workloads.get(uid),
-    workloadAt(ip) {
-      return workloads.get(addresses.get(ip)?.workload ?? '')
-    },
+    workloadAt: (ip) => workloads.get(addresses.get(ip)?.workload ?? ''),
     serviceBehind(ip, port, workload) {
-      const key = behind.get(targetKey(ip, port))
-      const known = key === undefined ? undefined : service(key)
+      const known = service(behind.get(targetKey(ip, port)) ?? '')
       return known?.name ?? names.get(workload?.services?.[0] ?? '')
     },
     setAddress(ip, answer) {
@@ -131,12 +137,11 @@ export function createTables(state: BalanceState, node: string): MutableTables {
     setService(key, view) {
       removeService(key)
       if (view === undefined) return
-      const table = openServiceTable(view.table)
-      const near = nearTargets(table, view.ports, node)
-      services.set(key, { view, endpoints: table.count, near, entry: undefined, used: false })
-      sum.endpoints += table.count
+      const held = holdService(view, node)
+      services.set(key, held)
+      sum.endpoints += held.endpoints
       sum.sharedBytes += view.table.byteLength
-      for (const target of near) if (!behind.has(target)) behind.set(target, key)
+      for (const target of held.near) if (!behind.has(target)) behind.set(target, key)
     },
     setServiceName(key, name) {
       if (name === undefined) names.delete(key)
@@ -154,6 +159,12 @@ export function createTables(state: BalanceState, node: string): MutableTables {
       workloads: workloads.size,
     }),
   }
+}
+
+function holdService(view: ServiceView, node: string): Held {
+  const table = openServiceTable(view.table)
+  const near = nearTargets(table, view.ports, node)
+  return { view, endpoints: table.count, near, entry: undefined, used: false }
 }
 
 function rest(services: Iterable<Held>): void {

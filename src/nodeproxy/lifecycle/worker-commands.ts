@@ -17,14 +17,16 @@ export function handleMessage(worker: WorkerRuntime, message: ToStarted): void {
       applied(worker, message.request)
       return
     case 'address':
-      tables.setAddress(message.ip, message.answer)
-      if (message.answer !== undefined) asker.settled(message.ip, 'answered')
+      worker.addressGate.set(message.ip, message.answer)
       return
     case 'unanswered':
       asker.settled(message.ip, 'timeout')
       return
     case 'service':
-      tables.setService(message.key, message.view)
+      worker.addressGate.setService(message.key, message.view)
+      return
+    case 'routes':
+      worker.routes.set(message.service, message.routes)
       return
     case 'serviceName':
       tables.setServiceName(message.key, message.name)

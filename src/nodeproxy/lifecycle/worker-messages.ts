@@ -1,3 +1,4 @@
+import type { ServiceRoutes } from '../../model/http-routes.ts'
 import type { WorkloadFacts } from '../flat/profile.ts'
 import type { FlowSettings } from '../l4/flow-context.ts'
 import type { PodView } from '../l4/pod.ts'
@@ -68,6 +69,12 @@ export type ToWorker =
   /** Nobody could say in time who has it; the next connection asks again. */
   | { readonly kind: 'unanswered'; readonly ip: string }
   | { readonly kind: 'service'; readonly key: string; readonly view: ServiceView | undefined }
+  /** Of a service, whose backends are known already. */
+  | {
+      readonly kind: 'routes'
+      readonly service: string
+      readonly routes: ServiceRoutes | undefined
+    }
   | { readonly kind: 'serviceName'; readonly key: string; readonly name: ServiceName | undefined }
   | {
       readonly kind: 'workload'

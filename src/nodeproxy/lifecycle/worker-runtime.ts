@@ -2,6 +2,7 @@ import { type Affinity, rememberClients } from '../balance/affinity.ts'
 import type { BalanceState } from '../balance/balancer.ts'
 import { trackHealth } from '../balance/health.ts'
 import { createRequestHeadReader } from '../codecs/request-head.ts'
+import { createEditCache } from '../http/edit-cache.ts'
 import { createEndpointNumbers, type EndpointNumbers } from '../http/endpoints.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { createHttpFlow, type HttpFlow } from '../http/flow.ts'
@@ -28,8 +29,11 @@ import {
   type RequestLogOptions,
   type RequestTelemetry,
 } from '../telemetry/requests.ts'
+import { createDraw } from '../route/draw.ts'
+import { createRouteTables, type RouteTables } from '../route/route-tables.ts'
 import { monotonicMs } from '../time/clock.ts'
 import { realTime } from '../time/scheduler.ts'
+import { type AddressGate, createAddressGate } from './address-gate.ts'
 import { sharedAffinity } from './shared-affinity.ts'
 import type { FromWorker, WorkerOptions, WorkerSettings } from './worker-messages.ts'
 import { trackPairs, type WorkerPairs } from './worker-pairs.ts'
@@ -51,6 +55,8 @@ export interface WorkerRuntime {
   readonly telemetry: ConnectionTelemetry
   readonly requests: RequestAccumulator
   readonly requestTelemetry: RequestTelemetry
+  readonly routes: RouteTables
+  readonly addressGate: AddressGate
   /** The engine's endpoints. */
   readonly endpoints: EndpointNumbers
   /** Requests under way, by stream. */
@@ -81,6 +87,7 @@ export function createWorkerRuntime(
   const usedAddresses = new Set<string>()
   const ownAffinity = rememberClients()
   const balance = createBalance(ownAffinity, post)
+  const routes = createRouteTables({ nowMs: monotonicMs, later: (run) => void setImmediate(run) })
   const accumulator = createAccumulator()
   const log = {
     write: (line: string) => accessLines.push(line),
@@ -104,7 +111,7 @@ export function createWorkerRuntime(
   const context: WorkerRuntime['context'] = {
     podById: (podId) => pods.byId(podId),
     podByAddress: (ip) => pods.byAddress(ip),
-    tables: createTables(balance, options.node),
+    tables: createTables(balance, options.node, routes),
     balance,
     asker: createAsker({
       send: (ip, podUid) => post({ kind: 'ask', ip, podUid }),
@@ -124,9 +131,11 @@ export function createWorkerRuntime(
   const { http, ...ofRequests } = createRequests(reactor, context, log)
   const flow = createFlow(context)
   Object.assign(parts, { flow, http, pods, reactor })
+  const addressGate = createAddressGate(context.tables, routes, context.asker)
+  const ofRoutes = { routes, addressGate, ...ofRequests }
   const fixed = { options, post, reactor, pods, ownAffinity, context, flow, telemetry, pairs }
   const counts = { accumulator, seen, accessLines, usedAddresses }
-  return Object.assign(state, fixed, ofRequests, counts)
+  return Object.assign(state, fixed, ofRoutes, counts)
 }
 
 /** What decides requests and counts them. */
@@ -148,6 +157,8 @@ function createRequests(
     heads: createRequestHeadReader(reactor.slab),
     endpoints,
     observer: requestTelemetry,
+    draw: createDraw(Math.random),
+    encode: createEditCache(),
     exchanges,
   })
   return { requests, requestTelemetry, endpoints, exchanges, http }

@@ -22,6 +22,12 @@ export const refusals = {
     flag: 'NC',
     reason: 'configuration did not answer in time, and the pod fails closed',
   },
+  noRoute: { status: 404, flag: 'NR', reason: 'no route matches the request' },
+  invalidBackend: {
+    status: 500,
+    flag: 'NC',
+    reason: 'the route leads to no backend that there is',
+  },
   noEndpoints: { status: 503, flag: 'UH', reason: 'no endpoint is ready' },
   noLocalEndpoints: {
     status: 503,

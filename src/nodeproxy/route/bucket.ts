@@ -1,5 +1,5 @@
 import type { Predicate, Subject } from './predicates.ts'
-import type { RequestHead } from './request-head.ts'
+import type { RequestHead } from '../codecs/request-head.ts'
 
 /** One match of one rule, with the place it has among those of its path. */
 export interface Candidate<T> {

@@ -1,5 +1,5 @@
 import type { HttpCors, HttpHeader, HttpHeaderEdits } from '../../model/http-routes.ts'
-import type { RequestHead } from './request-head.ts'
+import type { RequestHead } from '../codecs/request-head.ts'
 
 /** A browser's question before the request itself. */
 export function isPreflight(head: RequestHead): boolean {

@@ -1,5 +1,5 @@
 import type { Bucket, Candidate } from './bucket.ts'
-import type { RequestHead } from './request-head.ts'
+import type { RequestHead } from '../codecs/request-head.ts'
 
 /**
  * Candidates by path. Exact paths are found by one look, prefixes by a walk along the path's own

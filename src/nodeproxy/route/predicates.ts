@@ -1,7 +1,7 @@
 import type { HttpMatch, HttpValueMatch } from '../../model/http-routes.ts'
 import { lazyRegex } from '../../model/linear-regex.ts'
 import { queryValue } from './query.ts'
-import type { RequestHead } from './request-head.ts'
+import type { RequestHead } from '../codecs/request-head.ts'
 
 /** One condition besides the path. */
 export interface Predicate {

@@ -1,6 +1,6 @@
 import type { HttpRedirect } from '../../model/http-routes.ts'
 import { editPath, targetOf } from './path-edit.ts'
-import type { RequestHead } from './request-head.ts'
+import type { RequestHead } from '../codecs/request-head.ts'
 
 const defaultPorts = { http: 80, https: 443 }
 

@@ -7,7 +7,7 @@ import { composeEdits } from './header-edits.ts'
 import type { Found } from './path-index.ts'
 import { editPath, targetOf } from './path-edit.ts'
 import { locationOf } from './redirect.ts'
-import type { RequestHead } from './request-head.ts'
+import type { RequestHead } from '../codecs/request-head.ts'
 import type { RouteTable } from './table.ts'
 
 const nobody: RouteName = { route: '', rule: '' }

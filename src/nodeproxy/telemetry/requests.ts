@@ -120,6 +120,8 @@ export function accessFields(
     method: exchange.method,
     authority: exchange.authority,
     path: exchange.target,
+    route: exchange.route?.route || undefined,
+    rule: exchange.route?.rule || undefined,
     status: end.status,
     bytes_sent: end.requestBytes,
     bytes_recv: end.responseBytes,

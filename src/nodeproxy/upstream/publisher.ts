@@ -1,4 +1,5 @@
 import { hasExternal } from '../../model/destination.ts'
+import { servicesOfRoutes } from '../../model/http-routes.ts'
 import type { Resource } from '../../model/resources.ts'
 import type { ConfigStore, Resolution, StoreChange } from '../config/interfaces.ts'
 import type { AddressAnswer } from '../l4/tables.ts'
@@ -109,6 +110,7 @@ function answer(state: State, worker: number, ip: string, resolution: Resolution
   const found = answerOf(state, ip)
   for (const { key } of found.services) {
     if (!holds(state, `service/${key}`, worker)) sendService(state, [worker], key)
+    sendRoutes(state, worker, key)
   }
   if (found.workload !== '') sendWorkload(state, worker, found.workload)
   const workers = state.addresses.get(ip)?.workers ?? new Set()
@@ -143,6 +145,17 @@ function sendService(state: State, workers: Iterable<number>, key: string): void
   }
 }
 
+/** With the services first that they lead to. */
+function sendRoutes(state: State, worker: number, service: string): void {
+  const routes = state.store.tables.routes(service)
+  if (routes === undefined) return
+  for (const backend of servicesOfRoutes(routes)) {
+    if (!holds(state, `service/${backend}`, worker)) sendService(state, [worker], backend)
+  }
+  hold(state, `routes/${service}`, worker)
+  state.workers[worker]?.({ kind: 'routes', service, routes })
+}
+
 function sendWorkload(state: State, worker: number, uid: string): void {
   const workload = state.store.tables.workload(uid)
   if (workload === undefined || holds(state, `workload/${uid}`, worker)) return
@@ -171,14 +184,18 @@ function holds(state: State, name: string, worker: number): boolean {
 
 function applyChange(state: State, change: StoreChange): void {
   for (const resource of change.upserts) renew(state, resource)
+  const omitted = change.services.filter((key) => isOmitted(state, key))
   for (const key of change.services) {
-    sendService(state, [...(state.held.get(`service/${key}`) ?? [])], key)
+    if (!omitted.includes(key))
+      sendService(state, [...(state.held.get(`service/${key}`) ?? [])], key)
   }
+  for (const resource of change.upserts) renewRoutes(state, resource)
   const doubtful = new Set(change.resolved)
   for (const resource of change.upserts) {
     for (const ip of addressesOf(resource)) doubtful.add(ip)
   }
-  const gone = new Set(change.removals)
+  // After the routes that have led there.
+  const gone = new Set([...change.removals, ...omitted.map((key) => `service/${key}`)])
   for (const [ip, { answer: said }] of state.addresses) {
     const refersToGone =
       said.services.some(({ key }) => gone.has(`service/${key}`)) ||
@@ -191,6 +208,11 @@ function applyChange(state: State, change: StoreChange): void {
   }
 }
 
+/** Only its name is known from here on, for telemetry: nothing leads to it any more. */
+function isOmitted({ store }: State, key: string): boolean {
+  return store.tables.serviceHead(key)?.endpointsOmitted === true
+}
+
 /** Sends the new state of a workload to those that hold it. */
 function renew(state: State, resource: Resource): void {
   if (resource.type !== 'workload') return
@@ -199,6 +221,14 @@ function renew(state: State, resource: Resource): void {
   if (workers === undefined) return
   state.held.delete(name)
   for (const worker of workers) sendWorkload(state, worker, resource.uid)
+}
+
+/** Sends routes to those that hold their service, which may have had none until now. */
+function renewRoutes(state: State, resource: Resource): void {
+  if (resource.type !== 'routes') return
+  for (const worker of state.held.get(`service/${resource.service}`) ?? []) {
+    sendRoutes(state, worker, resource.service)
+  }
 }
 
 /** What was said of this address may be wrong now: workers ask again when they need it. */
@@ -225,6 +255,7 @@ function takeBack(state: State, name: string): void {
   for (const worker of workers) {
     const send = state.workers[worker]
     if (kind === 'service') send?.({ kind: 'service', key, view: undefined })
+    else if (kind === 'routes') send?.({ kind: 'routes', service: key, routes: undefined })
     else if (kind === 'workload') send?.({ kind: 'workload', uid: key, workload: undefined })
     else send?.({ kind: 'serviceName', key, name: undefined })
   }
@@ -239,7 +270,13 @@ function sweep(state: State): void {
   }
   for (const { answer: said } of state.addresses.values()) {
     useWorkload(said.workload)
-    for (const { key } of said.services) used.add(`service/${key}`)
+    for (const { key } of said.services) {
+      used.add(`service/${key}`).add(`routes/${key}`)
+      const routes = state.store.tables.routes(key)
+      for (const backend of routes === undefined ? [] : servicesOfRoutes(routes)) {
+        used.add(`service/${backend}`)
+      }
+    }
   }
   for (const uid of state.pinned.keys()) useWorkload(uid)
   for (const name of state.held.keys()) if (!used.has(name)) takeBack(state, name)

@@ -1,6 +1,10 @@
 import { familyOf } from '../../model/ip.ts'
 import type { NetworkAddress } from '../../model/resources.ts'
-import { chooseEndpoints, type EndpointChoice } from '../../model/service-endpoints.ts'
+import {
+  chooseEndpoints,
+  type EndpointChoice,
+  type EndpointList,
+} from '../../model/service-endpoints.ts'
 import { endpointListOf } from '../flat/endpoint-list.ts'
 import { headOf, openServiceTable, type ServiceHead } from '../flat/service-table.ts'
 import type { PortView, ServiceName, ServiceView } from '../l4/service-view.ts'
@@ -22,7 +26,7 @@ export function serviceView(buffer: SharedArrayBuffer, place: ClientPlace): Serv
   return {
     key: service.key,
     table: buffer,
-    ports: asksOf(service).flatMap(({ address, external }) =>
+    ports: asksOf(service, list).flatMap(({ address, external }) =>
       service.ports.map(({ port, appProtocol }) => {
         const choice = chooseEndpoints(service, list, { address, port, ...place })
         const view = { port, family: numberOf(address), external, appProtocol } as const
@@ -38,19 +42,31 @@ export function serviceName({ key, namespace, name, hostname }: ServiceName): Se
 
 /**
  * One address of each kind that makes a difference: families, and external ones where policy is
- * local.
+ * local. A backend of routes alone has no address, and an endpoint's says the family.
  */
-function asksOf(service: ServiceHead): readonly { address: NetworkAddress; external: boolean }[] {
+function asksOf(
+  service: ServiceHead,
+  list: EndpointList,
+): readonly { address: NetworkAddress; external: boolean }[] {
   const externals = service.externalAddresses ?? []
+  const named = service.addressesOmitted === true ? familiesOf(list) : service.addresses
   const isExternal = ({ network, ip }: NetworkAddress): boolean =>
     externals.some((one) => one.ip === ip && one.network === network)
   const apart = service.internalTrafficPolicy === 'local'
   const asks = new Map<string, { address: NetworkAddress; external: boolean }>()
-  for (const address of service.addresses) {
+  for (const address of named) {
     const external = apart && isExternal(address)
     asks.set(`${familyOf(address.ip)} ${external}`, { address, external })
   }
   return [...asks.values()]
+}
+
+/** Any address of each family that its endpoints have. */
+function familiesOf(list: EndpointList): readonly NetworkAddress[] {
+  const families = new Set(Array.from({ length: list.length }, (_, index) => list.family(index)))
+  // Without endpoints there is none, and still something to refuse.
+  if (families.size === 0) families.add('ipv4')
+  return [...families].map((family) => ({ network: '', ip: family === 'ipv4' ? '0.0.0.0' : '::' }))
 }
 
 function portView(

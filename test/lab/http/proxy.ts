@@ -1,6 +1,8 @@
 import { createRequestHeadReader } from '../../../src/nodeproxy/codecs/request-head.ts'
+import { createEditCache } from '../../../src/nodeproxy/http/edit-cache.ts'
 import { createEndpointNumbers } from '../../../src/nodeproxy/http/endpoints.ts'
 import type { Exchange, ExchangeEnd } from '../../../src/nodeproxy/http/exchange.ts'
+import { createDraw } from '../../../src/nodeproxy/route/draw.ts'
 import { createHttpFlow, type HttpFlow } from '../../../src/nodeproxy/http/flow.ts'
 import { acceptedOf, endedOf } from '../../../src/nodeproxy/l4/adapter.ts'
 import { createFlow } from '../../../src/nodeproxy/l4/flow.ts'
@@ -71,6 +73,8 @@ export function openHttpProxy(native: Native, targetPort: number): HttpProxy {
       rejected: (_, error) => void rejected.push(error),
     },
     exchanges: new Map(),
+    draw: createDraw(Math.random),
+    encode: createEditCache(),
   })
   return { ...proxy, requests, rejected }
 }

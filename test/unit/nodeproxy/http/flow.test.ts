@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { constants } from 'node:os'
 import test from 'node:test'
 import type { RequestHead } from '../../../../src/nodeproxy/codecs/request-head.ts'
+import { createEditCache } from '../../../../src/nodeproxy/http/edit-cache.ts'
 import { createEndpointNumbers } from '../../../../src/nodeproxy/http/endpoints.ts'
 import type { Exchange, ExchangeEnd } from '../../../../src/nodeproxy/http/exchange.ts'
 import { createHttpFlow } from '../../../../src/nodeproxy/http/flow.ts'
@@ -9,6 +10,7 @@ import type { EndpointCommand } from '../../../../src/nodeproxy/io/http-commands
 import { blankHttp } from '../../../../src/nodeproxy/io/http-events.ts'
 import { AttemptReason, StreamReason } from '../../../../src/nodeproxy/io/protocol.ts'
 import { refuse } from '../../../../src/nodeproxy/policy/refusal.ts'
+import { createDraw } from '../../../../src/nodeproxy/route/draw.ts'
 import { bench, pod, service, viewOf, workload } from '../l4/support.ts'
 
 const { ECONNREFUSED } = constants.errno
@@ -63,6 +65,8 @@ function world(count: number, denied = false) {
       rejected: () => undefined,
     },
     exchanges: new Map(),
+    draw: createDraw(() => 0),
+    encode: createEditCache(),
   })
   const request = (stream = 7) => flow.onRequest({ ...blankHttp.request(), stream, conn: 1 })
   const failed = (reason: number, error = 0) =>

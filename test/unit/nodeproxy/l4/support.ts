@@ -11,6 +11,10 @@ import { createFlow, type Flow } from '../../../../src/nodeproxy/l4/flow.ts'
 import type { FlowContext, FlowSettings } from '../../../../src/nodeproxy/l4/flow-context.ts'
 import type { Leg } from '../../../../src/nodeproxy/l4/leg.ts'
 import type { PodView } from '../../../../src/nodeproxy/l4/pod.ts'
+import {
+  createRouteTables,
+  type RouteTables,
+} from '../../../../src/nodeproxy/route/route-tables.ts'
 import { createSlotPool, type SlotPool } from '../../../../src/nodeproxy/l4/slots.ts'
 import { createTables, type MutableTables } from '../../../../src/nodeproxy/l4/tables.ts'
 import type { ServiceView } from '../../../../src/nodeproxy/l4/service-view.ts'
@@ -115,6 +119,7 @@ export interface Bench {
   readonly flow: Flow
   readonly context: FlowContext
   readonly tables: MutableTables
+  readonly routes: RouteTables
   readonly balance: BalanceState
   readonly time: ManualTime
   readonly slots: SlotPool
@@ -149,7 +154,8 @@ export function bench(
     affinity: rememberClients(),
     random: seededRandom(3),
   }
-  const tables = createTables(balance, 'node1')
+  const routes = createRouteTables({ nowMs: () => 0, later: (run) => run() })
+  const tables = createTables(balance, 'node1', routes)
   const time = manualTime()
   const slots = createSlotPool(100, 8)
   const record = {
@@ -197,6 +203,7 @@ export function bench(
     flow,
     context,
     tables,
+    routes,
     balance,
     time,
     slots,

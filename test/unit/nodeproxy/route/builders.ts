@@ -1,6 +1,6 @@
 // Rules and requests with what most tests do not care for.
 import type { HttpMatch, HttpRule, PortRoutes } from '../../../../src/model/http-routes.ts'
-import type { RequestHead } from '../../../../src/nodeproxy/route/request-head.ts'
+import type { RequestHead } from '../../../../src/nodeproxy/codecs/request-head.ts'
 
 export function match(changes: Partial<HttpMatch> = {}): HttpMatch {
   return { path: { type: 'prefix', value: '' }, method: '', headers: [], query: [], ...changes }

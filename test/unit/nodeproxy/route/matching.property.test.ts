@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import fc from 'fast-check'
 import type { HttpMatch, HttpRule, HttpValueMatch } from '../../../../src/model/http-routes.ts'
-import type { RequestHead } from '../../../../src/nodeproxy/route/request-head.ts'
+import type { RequestHead } from '../../../../src/nodeproxy/codecs/request-head.ts'
 import { createTable, createTableBuilder } from '../../../../src/nodeproxy/route/table.ts'
 import { portRoutes, request, rule } from './builders.ts'
 

@@ -75,7 +75,9 @@ async function receive(
   talk: Talk,
 ): Promise<void> {
   let received = 0
-  for await (const chunk of socket as AsyncIterable<Buffer>) {
+  // At its end the usual iterator would destroy the socket, and what is still to be written with it.
+  const chunks: AsyncIterable<Buffer> = socket.iterator({ destroyOnReturn: false })
+  for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length; ) {
       const from = (start + received) % block.length
       const size = Math.min(chunk.length - at, block.length - from)

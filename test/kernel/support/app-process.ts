@@ -75,7 +75,7 @@ async function receive(
   talk: Talk,
 ): Promise<void> {
   let received = 0
-  // The usual iterator would destroy the socket at its end, and what is still to be written with it.
+  // The usual iterator destroys the socket at its end, and with it what is still to be written.
   const chunks: AsyncIterable<Buffer> = socket.iterator({ destroyOnReturn: false })
   for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length; ) {
